@@ -1,0 +1,182 @@
+"""Settings: one table of options, read from leveret.toml, LEVERET_* and flags, each over the one before.
+
+The structs below are the table: every field is an option with its default and its help. An option of a section
+is `[section] name` in the file and `LEVERET_SECTION_NAME` in the environment; one of `Settings` itself stands at
+the top of the file and is `LEVERET_NAME`. Unknown options are refused, whoever gives them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from leveret.errors import InvalidSetting
+
+Value: TypeAlias = str | int | float | bool
+Given: TypeAlias = Mapping[str, Value]
+"""Options by their dotted name, such as `gateway.port`."""
+
+FILE: Final = Path("leveret.toml")
+_PREFIX: Final = "LEVERET_"
+
+Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
+
+
+class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The HTTP server."""
+
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
+    base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
+    max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
+    max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
+    keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
+    inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
+
+
+class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A worker and its model processes."""
+
+    processes: Annotated[int, Meta(ge=1, description="model processes per worker")] = 1
+    lease: Annotated[Seconds, Meta(description="seconds a run stays this worker's without a sign of life")] = 30.0
+    beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
+    grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
+    max_attempts: Annotated[int, Meta(ge=1, description="runs of a prediction whose model process crashes")] = 3
+    inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
+
+
+class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What mends the traces of a crash."""
+
+    period: Annotated[Seconds, Meta(description="seconds between two sweeps")] = 5.0
+    outbox_age: Annotated[Seconds, Meta(description="age in seconds from which an unconfirmed publish is repeated")] = (
+        30.0
+    )
+    hold: Annotated[Seconds, Meta(description="seconds before the same prediction is mended again")] = 30.0
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set; frozen once it is built."""
+
+    broker_url: Annotated[str, Meta(description="amqp:// URLs, separated by commas; empty: embedded")] = ""
+    store_url: Annotated[str, Meta(description="redis:// URL; empty: embedded")] = ""
+    data_dir: Annotated[str, Meta(description="folder of the embedded database and of blobs")] = ".leveret"
+    namespace: Annotated[str, Meta(pattern="^[a-z0-9-]+$", description="first part of every queue and key")] = "leveret"
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
+        "info"
+    )
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    sweeper: SweeperSettings = field(default_factory=SweeperSettings)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether everything runs in one process on one SQLite file."""
+        return not self.broker_url and not self.store_url
+
+
+class Option(Struct, frozen=True):
+    """One row of the table."""
+
+    name: str
+    kind: type
+    default: Value
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return _PREFIX + self.name.replace(".", "_").upper()
+
+
+def options() -> Iterator[Option]:
+    """Every option, by its dotted name."""
+    yield from _options(Settings, "")
+
+
+def load(
+    *,
+    environment: Mapping[str, str],
+    flags: Given,
+    file: Path = FILE,
+) -> Settings:
+    """The settings: defaults, then the file if there is one, then the environment, then flags.
+
+    Raises InvalidSetting.
+    """
+    rows = {row.name: row for row in options()}
+    merged: dict[str, Value] = {}
+    for source, given in (
+        (str(file), _from_file(file)),
+        ("the environment", _from_environment(environment, rows)),
+        ("the command line", flags),
+    ):
+        for name, value in given.items():
+            if name not in rows:
+                raise InvalidSetting(
+                    name=name, source=source, reason="there is no such option; `leveret --help` lists them"
+                )
+            merged[name] = _converted(rows[name], value, source)
+    return _built(merged)
+
+
+def _options(section: type[Struct], prefix: str) -> Iterator[Option]:
+    for info in msgspec.structs.fields(section):
+        if isinstance(info.type, type) and issubclass(info.type, Struct):
+            yield from _options(info.type, f"{info.name}.")
+        else:
+            text = msgspec.inspect.type_info(info.type)
+            extra = text.extra_json_schema or {} if isinstance(text, msgspec.inspect.Metadata) else {}
+            yield Option(prefix + info.name, type(info.default), info.default, str(extra.get("description", "")))
+
+
+def _from_file(file: Path) -> Given:
+    if not file.is_file():
+        return {}
+    try:
+        content = tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSetting(name="(all)", source=str(file), reason=f"it is not TOML: {error}") from error
+    flat: dict[str, Value] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{key}": inner for key, inner in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _from_environment(environment: Mapping[str, str], rows: Mapping[str, Option]) -> Given:
+    names = {row.variable: row.name for row in rows.values()}
+    return {
+        names.get(variable, variable): value for variable, value in environment.items() if variable.startswith(_PREFIX)
+    }
+
+
+def _converted(row: Option, value: Value, source: str) -> Value:
+    try:
+        return msgspec.convert(value, row.kind, strict=not isinstance(value, str))
+    except msgspec.ValidationError as error:
+        raise InvalidSetting(name=row.name, source=source, reason=str(error)) from error
+
+
+def _built(merged: Mapping[str, Value]) -> Settings:
+    tree: dict[str, Value | dict[str, Value]] = {}
+    for name, value in merged.items():
+        section, _, key = name.rpartition(".")
+        if section:
+            inner = tree.setdefault(section, {})
+            assert isinstance(inner, dict)  # noqa: S101 - sections and options never share a name
+            inner[key] = value
+        else:
+            tree[name] = value
+    try:
+        return msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        raise InvalidSetting(name="(one of them)", source="the options given", reason=str(error)) from error

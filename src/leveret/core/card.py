@@ -1,0 +1,25 @@
+"""The card: what a worker announces about its model, so that nobody else has to import it."""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON."""
+
+    model: str
+    version: str
+    input_schema: Raw
+    output_schema: Raw
+    description: str = ""
+    batch: int = 1
+    streams: bool = False
+    announced_at: float = 0.0
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """A card and how many workers show that they are alive."""
+
+    card: Card
+    workers: int

@@ -1,0 +1,134 @@
+"""The lifecycle: which event may follow which state, and what it makes of the record.
+
+This is the only table of transitions. Backends do not know it: they are handed a `Change` and compare and set.
+
+    starting ──started──▶ processing ──succeeded──▶ succeeded
+       ▲  │                 │  │  │
+       │  └─failed/canceled─┼──┼──┴──▶ failed | canceled
+       └──────reset─────────┘  └─output, logs, progress─▶ processing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias
+
+from msgspec import UNSET, Raw, Struct
+from msgspec.structs import replace
+
+from leveret.core.events import (
+    Canceled,
+    Event,
+    Failed,
+    Logs,
+    Output,
+    Progress,
+    Queued,
+    Reset,
+    Started,
+    Succeeded,
+    name,
+)
+from leveret.core.prediction import NULL, UNFINISHED, Blob, Prediction, Status
+from leveret.errors import IllegalTransition
+
+Field: TypeAlias = str | int | float | Raw | Blob | None
+
+_RUNNING: Final = frozenset({Status.PROCESSING})
+
+ALLOWED: Final[Mapping[type[Event], frozenset[Status]]] = {
+    Queued: frozenset({Status.STARTING}),
+    Started: frozenset({Status.STARTING}),
+    Output: _RUNNING,
+    Logs: _RUNNING,
+    Progress: _RUNNING,
+    Reset: _RUNNING,
+    Succeeded: _RUNNING,
+    Failed: UNFINISHED,
+    Canceled: UNFINISHED,
+}
+
+
+class Change(Struct, frozen=True):
+    """One compare-and-set: only if the status is allowed and the attempt is the expected one (None: any)."""
+
+    event: Event
+    allowed: frozenset[Status]
+    attempt: int | None
+    fields: Mapping[str, Field]
+
+    @property
+    def final(self) -> bool:
+        """Whether it ends the prediction."""
+        return "completed_at" in self.fields
+
+
+def change(event: Event) -> Change:
+    """What the event demands of the record and makes of it."""
+    attempt = None if isinstance(event, Queued | Started) else event.attempt
+    return Change(event=event, allowed=ALLOWED[type(event)], attempt=attempt, fields=_fields(event))
+
+
+def apply(prediction: Prediction, event: Event) -> Prediction:
+    """The record after the event. Raises IllegalTransition, and then nothing has happened."""
+    demanded = change(event)
+    if prediction.status not in demanded.allowed or not _fits(prediction, demanded):
+        raise IllegalTransition(status=prediction.status, attempt=prediction.attempt, event=name(event))
+    match event:
+        case Output(chunks=chunks):
+            return replace(prediction, output=_extended(prediction.output, chunks))
+        case Logs(text=text):
+            return replace(prediction, logs=prediction.logs + text)
+        case _:
+            return replace(prediction, **demanded.fields)
+
+
+def fold(submitted: Prediction, events: Iterable[Event]) -> Prediction:
+    """The record that these events make of a prediction as it was submitted."""
+    prediction = submitted
+    for event in events:
+        prediction = apply(prediction, event)
+    return prediction
+
+
+def _fits(prediction: Prediction, demanded: Change) -> bool:
+    if isinstance(demanded.event, Started):
+        return demanded.event.attempt > prediction.attempt
+    return demanded.attempt is None or demanded.attempt == prediction.attempt
+
+
+def _fields(event: Event) -> Mapping[str, Field]:
+    match event:
+        case Queued() | Output() | Logs():
+            return {}
+        case Progress(fraction=fraction):
+            return {"progress": fraction}
+        case Started(at=at, attempt=attempt, worker=worker):
+            return {"status": Status.PROCESSING, "attempt": attempt, "worker": worker, "started_at": at}
+        case Reset():
+            return {
+                "status": Status.STARTING,
+                "worker": "",
+                "started_at": None,
+                "output": NULL,
+                "progress": None,
+            }
+        case Succeeded(at=at, output=output, output_blob=blob):
+            fields: dict[str, Field] = {"status": Status.SUCCEEDED, "completed_at": at}
+            if output is not UNSET:
+                fields["output"] = output
+            if blob is not None:
+                fields["output_blob"] = blob
+            return fields
+        case Failed(at=at, error=error):
+            return {"status": Status.FAILED, "completed_at": at, "error": error}
+        case Canceled(at=at, error=error):
+            return {"status": Status.CANCELED, "completed_at": at, "error": error}
+
+
+def _extended(output: Raw, chunks: list[Raw]) -> Raw:
+    """The JSON array `output` with the chunks behind it; `null` counts as empty."""
+    added = b",".join([bytes(chunk) for chunk in chunks])
+    if output == NULL:
+        return Raw(b"[" + added + b"]")
+    return Raw(bytes(output)[:-1] + b"," + added + b"]") if added else output

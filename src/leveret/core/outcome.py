@@ -1,0 +1,39 @@
+"""The outcome: how one run of one prediction ended, as a value."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+
+class Returned(Struct, frozen=True, tag="returned"):
+    """The model returned this output, as JSON."""
+
+    output: bytes
+
+
+class Streamed(Struct, frozen=True, tag="streamed"):
+    """The model's generator is exhausted; its output is what it has streamed."""
+
+
+class Raised(Struct, frozen=True, tag="raised"):
+    """The model raised: a readable error, and the traceback for the logs."""
+
+    error: str
+    traceback: str
+
+
+class Crashed(Struct, frozen=True, tag="crashed"):
+    """The model process ended in the middle of the run."""
+
+    cause: str
+
+
+class HandedBack(Struct, frozen=True, tag="handed_back"):
+    """The run did not end here: the worker stops and another one shall do it."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Returned | Streamed | Raised | Crashed | HandedBack

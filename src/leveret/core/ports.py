@@ -1,0 +1,215 @@
+"""The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
+
+* Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
+* Store, four small Protocols, each named for who needs it: Predictions, Runs, Registry, Upkeep.
+* Blobs: large values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from leveret.core.card import Card, Listing
+from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.prediction import Blob, Prediction, Status
+
+
+class Delivery(Protocol):
+    """A prediction in a worker's hand."""
+
+    @property
+    def prediction(self) -> Prediction:
+        """The prediction as it was submitted."""
+        ...
+
+    def ack(self) -> None:
+        """It is dealt with. Not waited for: should the ack be lost, the delivery comes again and claims Finished."""
+
+    async def retry(self, delay: float) -> None:
+        """Give it back to be delivered again after about `delay` seconds; 0: at once, to the front.
+
+        With a delay a confirmed copy exists before the original is acknowledged.
+        """
+
+    def reject(self) -> None:
+        """It can never be dealt with: keep it as a dead letter."""
+
+
+class Deliveries(Protocol):
+    """What a consumer takes from."""
+
+    async def take(self, most: int) -> list[Delivery]:
+        """Between 1 and `most` deliveries, by the weights of the lanes; waits for the first. Safe to cancel."""
+        ...
+
+
+class Broker(Protocol):
+    """The durable queues, four lanes for each model."""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a publish can be tried now: connected, and not blocked by an alarm."""
+        ...
+
+    async def declare(self, model: str) -> None:
+        """Make sure that the model's queues exist."""
+
+    async def publish(self, prediction: Prediction, *, delay: float = 0.0) -> None:
+        """Queue it in its lane, durably, once `delay` seconds have passed; returns after the broker's confirm.
+
+        Raises BrokerUnavailable (nothing was sent), QueueRefused (not queued) or PublishUnconfirmed (unknown).
+        """
+
+    def consume(self, model: str, *, capacity: int) -> AbstractAsyncContextManager[Deliveries]:
+        """Consume the model's lanes, holding at most about `capacity` deliveries per lane.
+
+        On leaving, what was not taken goes back to its queue.
+        """
+        ...
+
+    async def depth(self, model: str) -> tuple[int, ...]:
+        """How many messages wait in each lane."""
+        ...
+
+    async def tell(self, worker: str, message: bytes) -> None:
+        """Send a control message to one worker, at most once."""
+
+    def listen(self, worker: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The control messages sent to this worker while it listens."""
+        ...
+
+
+class Claimed(Struct, frozen=True):
+    """The run is the caller's, as number `attempt`."""
+
+    attempt: int
+
+
+class Finished(Struct, frozen=True):
+    """It has already ended; acknowledge the delivery."""
+
+
+class Busy(Struct, frozen=True):
+    """A worker that is alive runs it; keep a guard message and acknowledge the delivery."""
+
+
+Claim: TypeAlias = Claimed | Finished | Busy
+
+
+class Running(Struct, frozen=True):
+    """A run in a worker's hand: the fence is the attempt together with the worker."""
+
+    id: str
+    attempt: int
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """Which predictions to list: newest first, those with an id below `before`."""
+
+    account: str
+    before: str | None = None
+    limit: int = 100
+    status: Status | None = None
+    model: str | None = None
+
+
+class Predictions(Protocol):
+    """What the gateway needs of the store."""
+
+    async def create(self, prediction: Prediction) -> Prediction:
+        """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen.
+
+        Creating the same id again changes nothing and answers what is there.
+        """
+        ...
+
+    async def get(self, prediction_id: str) -> Prediction:
+        """The record as it is now. Raises PredictionNotFound."""
+        ...
+
+    async def search(self, query: Query) -> list[Prediction]:
+        """The predictions of one account, newest first."""
+        ...
+
+    def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
+        """The log's entries behind number `after`, then each new one as it comes; ends behind the final one.
+
+        Close it with `contextlib.aclosing`. Raises PredictionNotFound.
+        """
+        ...
+
+    async def end(self, prediction_id: str, ending: Failed | Canceled) -> bool:
+        """End it from outside of a run, if it has not ended yet; whether it did."""
+        ...
+
+
+class Runs(Protocol):
+    """What a worker needs of the store. The lists are answered in their order; every call may be repeated."""
+
+    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
+        """Take these runs, each for `lease` seconds. A record that is missing is rebuilt from the message."""
+        ...
+
+    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[bool]:
+        """Renew the leases; False where the run is no longer this worker's."""
+        ...
+
+    async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
+        """Add to the log what the run reports; False (and nothing added) if it is no longer this worker's.
+
+        `number` counts this run's appends from 1: repeating a number that was added adds nothing.
+        """
+        ...
+
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+        """End these runs; False (and nothing changed) where the run is no longer this worker's."""
+        ...
+
+
+class Registry(Protocol):
+    """Which models are served. Presence expires, cards stay."""
+
+    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+        """Publish the card and show that the worker is alive for the next `lease` seconds (0: it goes)."""
+
+    async def cards(self) -> list[Listing]:
+        """Every model ever announced, by name, with how many of its workers are alive."""
+        ...
+
+
+class Upkeep(Protocol):
+    """What the sweeper needs of the store. What is answered is not answered to anyone again for `hold` seconds."""
+
+    async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
+        """Predictions created more than `age` seconds ago whose publish was never confirmed."""
+        ...
+
+    async def published(self, prediction_ids: Sequence[str]) -> None:
+        """Their publish was confirmed: clear their outbox entries."""
+
+    async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
+        """Predictions whose run's lease has expired: they need a message again."""
+        ...
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Protocol):
+    """All four, as one backend class."""
+
+
+class Blobs(Protocol):
+    """Large values, each under a key of its own."""
+
+    async def put(self, key: str, stream: AsyncIterable[bytes], *, content_type: str) -> Blob:
+        """Store the stream, never whole in memory; nothing is visible under the key until it is complete."""
+        ...
+
+    def open(self, blob: Blob) -> AsyncGenerator[bytes, None]:
+        """The content, in chunks. Raises BlobNotFound, and BlobDamaged when size or SHA-256 differ."""
+        ...
+
+    async def delete(self, blob: Blob) -> None:
+        """Remove it; nothing happens if it is gone already."""

@@ -1,0 +1,83 @@
+"""The prediction: one request to run a model, as every part of Leveret sees it."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Raw, Struct
+
+NULL: Final = Raw(b"null")
+"""The JSON `null`, the output of a prediction that has none yet."""
+
+MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}/[a-z0-9][a-z0-9_.-]{0,62}")
+PREDICTION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Status(StrEnum):
+    """The states, spelled as Replicate's API spells them."""
+
+    STARTING = "starting"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing can change any more."""
+        return self not in UNFINISHED
+
+
+UNFINISHED: Final = frozenset({Status.STARTING, Status.PROCESSING})
+
+
+class Blob(Struct, frozen=True):
+    """A large value kept outside the message: where it is, its size in bytes and its SHA-256 in hex."""
+
+    key: str
+    size: int
+    sha256: str
+    content_type: str = "application/json"
+
+
+class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request to run a model, and how it has gone so far.
+
+    The first group of fields is fixed at creation and travels in the message; the second is what the events
+    of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
+    between the client and the model needs to look inside.
+    """
+
+    id: str
+    model: str
+    input: Raw
+    created_at: float
+    version: str = ""
+    account: str = "local"
+    lane: int = 0
+    deadline: float | None = None
+    input_blob: Blob | None = None
+
+    status: Status = Status.STARTING
+    attempt: int = 0
+    worker: str = ""
+    output: Raw = NULL
+    output_blob: Blob | None = None
+    error: str | None = None
+    logs: str = ""
+    progress: float | None = None
+    started_at: float | None = None
+    completed_at: float | None = None
+
+
+def new_id(at: float, randomness: bytes) -> str:
+    """A new id: 26 characters that sort by time, a ULID in lower case (https://github.com/ulid/spec).
+
+    `at` is in Unix seconds, `randomness` is 10 random bytes.
+    """
+    number = int(at * 1000) << 80 | int.from_bytes(randomness)
+    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])

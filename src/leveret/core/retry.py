@@ -1,0 +1,59 @@
+"""Retry: what follows from an outcome, and how long a prediction waits before its next run."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from msgspec import Raw, Struct
+
+from leveret.core.events import Ending, Failed, Reset, Succeeded
+from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned, Streamed
+
+RUNGS: Final = (1, 5, 15, 60, 300, 900, 3600)
+"""The delays, in seconds, for which the broker keeps a queue."""
+
+GUARD_DELAY: Final = 900.0
+"""How long a copy waits that only guards a prediction which is running elsewhere, in seconds."""
+
+
+class Finish(Struct, frozen=True):
+    """Record the ending, then acknowledge."""
+
+    ending: Ending
+
+
+class Again(Struct, frozen=True):
+    """Record the ending, then put the message back to wait `delay` seconds (0: at once)."""
+
+    ending: Reset
+    delay: float
+
+
+Verdict: TypeAlias = Finish | Again
+
+
+def decide(outcome: Outcome, *, at: float, attempt: int, max_attempts: int) -> Verdict:
+    """What an outcome means for the prediction whose run number `attempt` ended `at` with it."""
+    match outcome:
+        case Returned(output=output):
+            return Finish(Succeeded(at=at, attempt=attempt, output=Raw(output)))
+        case Streamed():
+            return Finish(Succeeded(at=at, attempt=attempt))
+        case Raised(error=error):
+            return Finish(Failed(at=at, attempt=attempt, error=error))
+        case Crashed(cause=cause) if attempt < max_attempts:
+            return Again(Reset(at=at, attempt=attempt, reason=cause), delay=back_off(attempt))
+        case Crashed(cause=cause):
+            return Finish(Failed(at=at, attempt=attempt, error=f"{cause} (attempt {attempt} of {max_attempts})"))
+        case HandedBack(reason=reason):
+            return Again(Reset(at=at, attempt=attempt, reason=reason), delay=0.0)
+
+
+def back_off(attempt: int) -> float:
+    """The delay after the run number `attempt`, in seconds: one rung up each time."""
+    return float(RUNGS[min(attempt, len(RUNGS)) - 1])
+
+
+def rung(delay: float) -> int:
+    """The longest rung that is not longer than `delay` seconds, or the first."""
+    return max((step for step in RUNGS if step <= delay), default=RUNGS[0])

@@ -1,0 +1,55 @@
+"""The message in the queue: one JSON object with everything needed to rebuild a lost record."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from leveret.core.lanes import COUNT
+from leveret.core.prediction import MODEL_NAME, NULL, PREDICTION_ID, Prediction, Status
+from leveret.errors import Undecodable
+
+CONTENT_TYPE: Final = "application/json"
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Prediction)
+
+
+def encode(prediction: Prediction) -> bytes:
+    """The message for a prediction: what was submitted, its lane, and how many attempts it has had."""
+    if prediction.status is not Status.STARTING or prediction.completed_at is not None:
+        prediction = submitted(prediction)
+    return _encoder.encode(prediction)
+
+
+def decode(body: bytes) -> Prediction:
+    """The prediction that a message asks for, as it was submitted. Raises Undecodable."""
+    try:
+        prediction = _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(what="message", reason=str(error)) from error
+    if not PREDICTION_ID.fullmatch(prediction.id):
+        raise Undecodable(what="message", reason="`id` must be 1 to 64 letters, digits, '_' or '-'")
+    if not MODEL_NAME.fullmatch(prediction.model):
+        raise Undecodable(what="message", reason="`model` must be `owner/name` in lower case")
+    if not 0 <= prediction.lane < COUNT or prediction.attempt < 0:
+        raise Undecodable(what="message", reason="`lane` must be 0 to 3 and `attempt` at least 0")
+    return submitted(prediction)
+
+
+def submitted(prediction: Prediction) -> Prediction:
+    """The prediction without anything that its events have made of it, but for the number of attempts."""
+    return replace(
+        prediction,
+        status=Status.STARTING,
+        worker="",
+        output=NULL,
+        output_blob=None,
+        error=None,
+        logs="",
+        progress=None,
+        started_at=None,
+        completed_at=None,
+    )
