@@ -1,0 +1,64 @@
+# make run    serve the examples at http://127.0.0.1:8000, on one SQLite file
+# make test   everything, against private RabbitMQ and Redis instances
+# make check  format, lint, types, import contracts, file sizes
+# make bench  measure against a bare pipeline, Celery and taskiq
+# make lock   write the pinned requirements anew
+
+.PHONY: run test check bench format lock services clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+PORT ?= 8000
+IMAGE := examples/images/invoice.png
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+.venv/run-installed: requirements/run.txt requirements/uv.txt pyproject.toml requirements/install
+	@sh requirements/install run
+	@touch $@
+
+.venv/dev-installed: requirements/dev.txt requirements/uv.txt pyproject.toml requirements/install
+	@sh requirements/install dev
+	@touch $@ .venv/run-installed
+
+.venv-bench/installed: requirements/bench.txt .venv/dev-installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench
+	@$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
+services:
+	@sh requirements/services
+
+run: .venv/run-installed
+	@echo 'As soon as it says "ready", try in another terminal, in this folder:'
+	@echo
+	@echo "  curl -s -H 'Prefer: wait' -H 'Content-Type: application/json' \\"
+	@echo "    -d '{\"input\": {\"image\": \"data:image/png;base64,'\$$(base64 -w0 $(IMAGE))'\"}}' \\"
+	@echo "    http://127.0.0.1:$(PORT)/v1/models/local/ocr/predictions"
+	@echo
+	@$(BIN)/leveret serve examples/ocr.py examples/factorial.py --port $(PORT)
+
+test: .venv/dev-installed services
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev-installed
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/dev-installed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/dev-installed .venv-bench/installed services
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: .venv/dev-installed
+	@sh requirements/lock
+
+clean:
+	@rm -rf .venv .venv-bench .leveret .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
