@@ -5,8 +5,10 @@ LeveretError
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed
 ├── BlobDamaged          a stored value that is not what was put there
+├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── Undecodable          a message, event or frame that is not ours
+├── SetupFailed          a model that loads but cannot be set up now
 └── UsageError           InvalidSetting · ModelLoadError · DataFolderInUse · MissingExtra
 
 Each class has a stable `code`, the HTTP `status` it is answered with, and a message that says what happened
@@ -103,7 +105,7 @@ class InvalidRequest(BadRequest):
 
 
 class InvalidInput(BadRequest):
-    """The input does not fit the model's schema; `problems` lists every place, each with its path."""
+    """The input does not fit the model's schema; `errors`, if there, lists every place, each with its path."""
 
     code = "invalid_input"
     status = 422
@@ -162,6 +164,13 @@ class PublishUnconfirmed(Unavailable):
     message = "the broker did not confirm in time; the prediction is stored and will be published again"
 
 
+class InvalidOutput(LeveretError):
+    """A model returned what cannot be passed on."""
+
+    code = "invalid_output"
+    message = "the model's output cannot be used: {reason}"
+
+
 class IllegalTransition(LeveretError):
     """The lifecycle does not allow this event now."""
 
@@ -176,6 +185,13 @@ class Undecodable(LeveretError):
     code = "undecodable"
     status = 422
     message = "this is not a Leveret {what}: {reason}"
+
+
+class SetupFailed(LeveretError):
+    """A model process started but its model was not set up."""
+
+    code = "setup_failed"
+    message = "the model could not be set up: {reason}"
 
 
 class UsageError(LeveretError):

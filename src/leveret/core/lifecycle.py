@@ -10,7 +10,8 @@ This is the only table of transitions. Backends do not know it: they are handed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from msgspec import UNSET, Raw, Struct
@@ -24,6 +25,7 @@ from leveret.core.events import (
     Output,
     Progress,
     Queued,
+    Report,
     Reset,
     Started,
     Succeeded,
@@ -84,11 +86,28 @@ def apply(prediction: Prediction, event: Event) -> Prediction:
 
 
 def fold(submitted: Prediction, events: Iterable[Event]) -> Prediction:
-    """The record that these events make of a prediction as it was submitted."""
+    """The record that these events make of a prediction as it was submitted, in linear time."""
     prediction = submitted
-    for event in events:
-        prediction = apply(prediction, event)
+    for attempt, group in groupby(events, key=_reporting):
+        for event in group if attempt is None else _merged(group):
+            prediction = apply(prediction, event)
     return prediction
+
+
+def _reporting(event: Event) -> int | None:
+    return event.attempt if isinstance(event, Report) else None
+
+
+def _merged(events: Iterable[Event]) -> Iterator[Event]:
+    """The same reports as at most one of each kind: thousands of chunks are joined once, not one by one."""
+    reports = list(events)
+    outputs = [report for report in reports if isinstance(report, Output)]
+    logs = [report for report in reports if isinstance(report, Logs)]
+    if outputs:
+        yield replace(outputs[-1], chunks=[chunk for output in outputs for chunk in output.chunks])
+    if logs:
+        yield replace(logs[-1], text="".join([log.text for log in logs]))
+    yield from [report for report in reports if isinstance(report, Progress)][-1:]
 
 
 def _fits(prediction: Prediction, demanded: Change) -> bool:
@@ -128,7 +147,6 @@ def _fields(event: Event) -> Mapping[str, Field]:
 
 def _extended(output: Raw, chunks: list[Raw]) -> Raw:
     """The JSON array `output` with the chunks behind it; `null` counts as empty."""
-    added = b",".join([bytes(chunk) for chunk in chunks])
-    if output == NULL:
-        return Raw(b"[" + added + b"]")
-    return Raw(bytes(output)[:-1] + b"," + added + b"]") if added else output
+    held = b"" if output == NULL else bytes(output)[1:-1]
+    parts = [held] if held else []
+    return Raw(b"[" + b",".join(parts + [bytes(chunk) for chunk in chunks]) + b"]")

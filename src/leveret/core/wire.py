@@ -13,6 +13,9 @@ from leveret.errors import Undecodable
 
 CONTENT_TYPE: Final = "application/json"
 
+MOST_ATTEMPTS: Final = 1_000_000
+"""More than any prediction ever has, and small enough for every store's integers."""
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Prediction)
 
@@ -34,8 +37,8 @@ def decode(body: bytes) -> Prediction:
         raise Undecodable(what="message", reason="`id` must be 1 to 64 letters, digits, '_' or '-'")
     if not MODEL_NAME.fullmatch(prediction.model):
         raise Undecodable(what="message", reason="`model` must be `owner/name` in lower case")
-    if not 0 <= prediction.lane < COUNT or prediction.attempt < 0:
-        raise Undecodable(what="message", reason="`lane` must be 0 to 3 and `attempt` at least 0")
+    if not 0 <= prediction.lane < COUNT or not 0 <= prediction.attempt <= MOST_ATTEMPTS:
+        raise Undecodable(what="message", reason=f"`lane` must be 0 to 3 and `attempt` 0 to {MOST_ATTEMPTS}")
     return submitted(prediction)
 
 

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from leveret.core import lifecycle, wire
+from leveret.core.events import Started, Succeeded
+from leveret.core.prediction import Prediction
+from leveret.errors import Undecodable
+from tests.core.strategies import submissions
+
+
+@given(submissions)
+def test_a_message_gives_back_what_was_submitted(submitted: Prediction) -> None:
+    assert submitted == wire.decode(wire.encode(submitted))
+
+
+@given(submissions)
+def test_what_has_happened_does_not_travel_but_for_the_attempt(submitted: Prediction) -> None:
+    number = submitted.attempt + 1
+    record = lifecycle.fold(submitted, [Started(1.0, number, "w"), Succeeded(2.0, number, output=Raw(b"1"))])
+
+    arrived = wire.decode(wire.encode(record))
+
+    assert wire.submitted(record) == arrived
+    assert number == arrived.attempt
+
+
+@given(st.binary(max_size=200))
+def test_foreign_bytes_are_refused_cleanly(body: bytes) -> None:
+    with pytest.raises(Undecodable):
+        wire.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"id":"a/b","model":"local/m","input":{},"created_at":1}', "`id`"),
+        (b'{"id":"a","model":"m","input":{},"created_at":1}', "`model`"),
+        (b'{"id":"a","model":"local/m","input":{},"created_at":1,"lane":4}', "`lane`"),
+        (b'{"id":"a","model":"local/m","input":{},"created_at":1,"attempt":-1}', "`attempt`"),
+        (b'{"id":"a","model":"local/m","input":{},"created_at":1,"attempt":1000001}', "`attempt`"),
+        (b'{"id":"a","model":"local/m","created_at":1}', "input"),
+        (b'{"id":"a","model":"local/m","input":' + b"[" * 100_000, "input is too|recursion|truncated"),
+    ],
+)
+def test_a_message_that_cannot_be_run_says_why(body: bytes, reason: str) -> None:
+    with pytest.raises(Undecodable, match=reason):
+        wire.decode(body)

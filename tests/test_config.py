@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leveret import config
+from leveret.config import Settings
+from leveret.errors import InvalidSetting
+
+NOWHERE = Path("there-is-no-such-file.toml")
+
+
+def test_without_anything_given_the_defaults_hold() -> None:
+    assert Settings() == config.load(environment={}, flags={}, file=NOWHERE)
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "leveret.toml"
+    file.write_text('broker_url = "amqp://file"\n[gateway]\nport = 1\nhost = "file"\n[worker]\nlease = 7\n')
+    environment = {"LEVERET_GATEWAY_PORT": "2", "LEVERET_GATEWAY_HOST": "environment", "PATH": "/bin"}
+
+    settings = config.load(environment=environment, flags={"gateway.port": 3}, file=file)
+
+    assert ("amqp://file", 3, "environment", 7.0) == (
+        settings.broker_url,
+        settings.gateway.port,
+        settings.gateway.host,
+        settings.worker.lease,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[gateway]\nprot = 1", "no such option"),
+        ("[nowhere]\nport = 1", "no such option"),
+        ("gateway = 1", "no such option"),
+        ('[gateway]\nport = "many"', "int"),
+        ("[gateway]\nport = 99999", "65535"),
+        ("[worker]\nlease = 0", "> 0"),
+        ("[worker]\nlease = true", "float"),
+        ('namespace = "Not Allowed"', "regex"),
+        ("not toml", "TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, content: str, reason: str) -> None:
+    file = tmp_path / "leveret.toml"
+    file.write_text(content)
+
+    with pytest.raises(InvalidSetting, match=reason):
+        config.load(environment={}, flags={}, file=file)
+
+
+def test_an_unknown_variable_is_refused_by_its_name() -> None:
+    with pytest.raises(InvalidSetting, match="LEVERET_GATEWAY_PROT"):
+        config.load(environment={"LEVERET_GATEWAY_PROT": "1"}, flags={}, file=NOWHERE)
+
+
+def test_every_option_has_a_help_text_and_takes_effect() -> None:
+    for row in config.options():
+        assert row.help, row.name
+        value: config.Value = "changed" if row.kind is str else 12
+        if row.name == "log_level":
+            value = "error"
+
+        settings = config.load(environment={row.variable: str(value)}, flags={}, file=NOWHERE)
+
+        section, _, name = row.name.rpartition(".")
+        assert value == getattr(getattr(settings, section) if section else settings, name)
