@@ -1,0 +1,159 @@
+"""Blobs in a folder: one file each, complete or not there at all."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from leveret.core.prediction import Blob
+from leveret.errors import BlobDamaged, BlobNotFound, InvalidRequest, StoreUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHUNK: Final = 256 * 1024
+"""How much is read or written in one go, in bytes; a thread is worth its while from about here."""
+
+_SEGMENT: Final = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
+_KEY: Final = re.compile(f"{_SEGMENT}(/{_SEGMENT}){{0,7}}")
+
+
+class FileBlobs:
+    """Large values as files of one folder, under their keys.
+
+    A file is never kept open between two chunks, so whoever is canceled leaves nothing behind.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(self, key: str, stream: AsyncIterable[bytes], *, content_type: str) -> Blob:
+        """See core.ports.Blobs. Raises InvalidRequest for a key that is not one, and StoreUnavailable."""
+        if not _KEY.fullmatch(key):
+            raise InvalidRequest(reason=f"{key!r} is no key of a blob: use letters, digits, '-', '_', '.' and '/'")
+        incoming = _Incoming(self._folder / key)
+        buffer = bytearray()
+        try:
+            async for chunk in stream:
+                buffer += chunk
+                if len(buffer) >= CHUNK:
+                    await _in_thread(incoming.append, bytes(buffer))
+                    buffer.clear()
+            await _in_thread(incoming.complete, bytes(buffer))
+        except BaseException:
+            incoming.discard()
+            raise
+        return Blob(key=key, size=incoming.size, sha256=incoming.digest.hexdigest(), content_type=content_type)
+
+    async def open(self, blob: Blob) -> AsyncGenerator[bytes, None]:
+        """See core.ports.Blobs. What is damaged is found out before the last chunk is handed over."""
+        if not _KEY.fullmatch(blob.key):
+            raise BlobNotFound(key=blob.key)
+        outgoing = _Outgoing(self._folder / blob.key, blob)
+        while True:
+            chunk = await _in_thread(outgoing.read)
+            if chunk:
+                yield chunk
+            if outgoing.complete:
+                return
+
+    async def delete(self, blob: Blob) -> None:
+        """See core.ports.Blobs."""
+        if _KEY.fullmatch(blob.key):
+            await _in_thread((self._folder / blob.key).unlink, missing_ok=True)
+
+
+class _Incoming:
+    """A file that is being written, beside its final place under a name that is no key."""
+
+    def __init__(self, target: Path) -> None:
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._target = target
+        self._path = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        self._created = False
+
+    def append(self, data: bytes) -> None:
+        self._write(data, sync=False)
+
+    def complete(self, data: bytes) -> None:
+        self._write(data, sync=True)
+        self._path.replace(self._target)
+        _sync_folder(self._target.parent)
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes, *, sync: bool) -> None:
+        if not self._created:
+            _make_folder(self._path.parent)
+        with self._path.open("r+b" if self._created else "xb") as file:
+            self._created = True
+            file.seek(self.size)
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        self.digest.update(data)
+        self.size += len(data)
+
+
+class _Outgoing:
+    """A file that is being read and compared with what was put there."""
+
+    def __init__(self, path: Path, blob: Blob) -> None:
+        self.complete = False
+        self._path = path
+        self._blob = blob
+        self._offset = 0
+        self._digest = hashlib.sha256()
+
+    def read(self) -> bytes:
+        chunk, size = self._next()
+        self._offset += len(chunk)
+        self._digest.update(chunk)
+        self.complete = self._offset == self._blob.size
+        if size != self._blob.size or not (chunk or self.complete):
+            raise BlobDamaged(key=self._blob.key, reason=f"it has {size} bytes instead of {self._blob.size}")
+        if self.complete and self._digest.hexdigest() != self._blob.sha256:
+            raise BlobDamaged(key=self._blob.key, reason="its SHA-256 is another one")
+        return chunk
+
+    def _next(self) -> tuple[bytes, int]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                return file.read(CHUNK), os.fstat(file.fileno()).st_size
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise BlobNotFound(key=self._blob.key) from error
+
+
+async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except OSError as error:
+        raise StoreUnavailable(reason=f"the folder of blobs: {error}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is as durable as the folder that holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

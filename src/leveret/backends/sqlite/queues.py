@@ -1,0 +1,113 @@
+"""Queues: a model's lanes as far as memory holds them, and those who take from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from leveret.backends.sqlite.messages import Message
+from leveret.core.lanes import COUNT, Rota
+
+Load: TypeAlias = Callable[[int, int], list[Message]]
+"""The next messages of a lane behind a position."""
+
+
+class Lane:
+    """A lane: the messages at its front are here, the others wait in the database until they are loaded."""
+
+    def __init__(self, load: Callable[[int], list[Message]]) -> None:
+        self.waiting = 0
+        self._load = load
+        self._front: deque[Message] = deque()
+        self._loaded = 0
+
+    def pop(self) -> Message | None:
+        """The first message; None if there is none after all, as somebody has removed what waited."""
+        if not self._front:
+            self._front += self._load(self._loaded)
+            if not self._front:
+                self.waiting = 0
+                return None
+            self._loaded = self._front[-1].position
+        self.waiting -= 1
+        return self._front.popleft()
+
+    def put_back(self, message: Message) -> None:
+        """In front of the others."""
+        self._front.appendleft(message)
+        self.waiting += 1
+
+
+class Queue:
+    """A model's lanes. Whoever waits for a message waits for `changed`."""
+
+    def __init__(self, load: Load) -> None:
+        self.lanes = [Lane(partial(load, number)) for number in range(COUNT)]
+        self.changed = asyncio.Event()
+        self._rota = Rota()
+
+    def pop(self, lanes: Sequence[int]) -> Message | None:
+        """The next message of these lanes; None if the lane whose turn it is has none after all."""
+        return self.lanes[self._rota.pick(lanes)].pop()
+
+    def arrived(self, lane: int, count: int = 1) -> None:
+        """So many messages more wait in the database."""
+        self.lanes[lane].waiting += count
+        self.changed.set()
+
+    def put_back(self, messages: Sequence[Message]) -> None:
+        """Put them in front again, in this order."""
+        for message in reversed(messages):
+            self.lanes[message.lane].put_back(message)
+        self.changed.set()
+
+
+class Hand:
+    """What one consumer has taken and not dealt with, at most `capacity` messages of each lane."""
+
+    def __init__(self, queue: Queue, *, capacity: int) -> None:
+        self._queue = queue
+        self._capacity = capacity
+        self._held: dict[int, Message] = {}
+        self._counts = [0] * COUNT
+
+    def take(self) -> Message | None:
+        """The next message, if there is one and room for it."""
+        while ready := self._ready():
+            message = self._queue.pop(ready)
+            if message is not None:
+                self._held[message.position] = message
+                self._counts[message.lane] += 1
+                return message
+        return None
+
+    async def wait(self) -> None:
+        """Until `take` may have something again."""
+        self._queue.changed.clear()
+        await self._queue.changed.wait()
+
+    def release(self, message: Message) -> bool:
+        """It is out of the hand; False if it has been before."""
+        if self._held.pop(message.position, None) is None:
+            return False
+        self._counts[message.lane] -= 1
+        self._queue.changed.set()  # there is room again
+        return True
+
+    def put_back(self, message: Message) -> None:
+        """Put in front of its lane what was released."""
+        self._queue.put_back([message])
+
+    def close(self) -> None:
+        """Put everything back, and take nothing more."""
+        self._capacity = 0
+        self._queue.put_back(list(self._held.values()))
+        self._held.clear()
+
+    def _ready(self) -> list[int]:
+        """The lanes in which a message waits for which there is room."""
+        counts, capacity = self._counts, self._capacity
+        return [number for number, lane in enumerate(self._queue.lanes) if lane.waiting and counts[number] < capacity]

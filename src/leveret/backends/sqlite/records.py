@@ -1,0 +1,196 @@
+"""Records: the predictions in the database, each with its log and a snapshot of what the log makes of it.
+
+Plain functions over a connection; each is a part of somebody's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from sqlite3 import Connection
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from leveret.core import events, lifecycle, wire
+from leveret.core.events import Entry, Event, Queued
+from leveret.core.lanes import THRESHOLDS
+from leveret.core.lifecycle import Field
+from leveret.core.ports import Query, Running
+from leveret.core.prediction import UNFINISHED, Blob, Prediction, Status
+
+Column: TypeAlias = str | int | float | bytes | None
+News: TypeAlias = list[tuple[str, list[Entry]]]
+"""What was added to the logs of which predictions."""
+
+_decoder: Final = msgspec.json.Decoder(Prediction)
+_blob_decoder: Final = msgspec.json.Decoder(Blob)
+_blob_encoder: Final = msgspec.json.Encoder()
+
+
+class Record(Struct, frozen=True):
+    """What decides on what can happen to a prediction."""
+
+    seq: int
+    status: str
+    attempt: int
+    holder: str
+    lease: float
+    length: int
+    appended: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can change any more."""
+        return self.status not in UNFINISHED
+
+    def held(self, at: float) -> bool:
+        """Whether a run goes on whose worker shows that it is alive."""
+        return self.status == Status.PROCESSING and self.lease > at
+
+    def belongs(self, run: Running, worker: str) -> bool:
+        """Whether this run goes on and is this worker's."""
+        return self.status == Status.PROCESSING and self.latest(run, worker)
+
+    def latest(self, run: Running, worker: str) -> bool:
+        """Whether this worker's run is the latest there was."""
+        return self.attempt == run.attempt and self.holder == worker
+
+
+def find(connection: Connection, prediction_id: str) -> Record | None:
+    """The record, if there is one."""
+    row: tuple[int, str, int, str, float, int, int] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended FROM predictions WHERE id = ?", (prediction_id,)
+    ).fetchone()
+    return None if row is None else Record(*row)
+
+
+def insert(connection: Connection, prediction: Prediction, *, at: float) -> Record:
+    """A new record, with the first event in its log."""
+    seq = connection.execute(
+        "INSERT INTO predictions (id, account, model, status, attempt) VALUES (?, ?, ?, 'starting', ?)",
+        (prediction.id, prediction.account, prediction.model, prediction.attempt),
+    ).lastrowid
+    assert seq is not None  # noqa: S101 - an INSERT has a rowid
+    connection.execute(
+        "INSERT INTO log (prediction, number, data) VALUES (?1, 0, ?2), (?1, 1, ?3)",
+        (seq, wire.encode(prediction), events.encode(Queued(at=at))),
+    )
+    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0)
+
+
+def advance(
+    connection: Connection, record: Record, follow: Sequence[Event], columns: Mapping[str, Column] | None = None
+) -> list[Entry]:
+    """Add these events to the log and make of the record what they demand; nothing at all if one of them may not be.
+
+    Answers what was added. `columns` is what the store itself keeps with the record.
+    """
+    fields: dict[str, Field] = {}
+    status: Field = record.status
+    attempt: Field = record.attempt
+    for event in follow:
+        change = lifecycle.change(event)
+        if status not in change.allowed or change.attempt not in (None, attempt):
+            return []
+        fields.update(change.fields)
+        status, attempt = fields.get("status", status), fields.get("attempt", attempt)
+    values: dict[str, Column] = {name: _column(value) for name, value in fields.items()}
+    values["length"] = record.length + len(follow)
+    if columns:
+        values.update(columns)
+    connection.execute(_update(tuple(values)), (*values.values(), record.seq))
+    entries = [Entry(number, event) for number, event in enumerate(follow, record.length + 1)]
+    connection.executemany(
+        "INSERT INTO log (prediction, number, data) VALUES (?, ?, ?)",
+        [(record.seq, entry.number, events.encode(entry.event)) for entry in entries],
+    )
+    return entries
+
+
+def outstanding(connection: Connection, prediction: Prediction) -> int:
+    """How many of the account's predictions for the model have not ended; not counted beyond the last threshold."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM predictions"
+        " WHERE account = ? AND model = ? AND status IN ('starting', 'processing') LIMIT ?)",
+        (prediction.account, prediction.model, THRESHOLDS[-1]),
+    ).fetchone()
+    return int(count)
+
+
+def read(connection: Connection, prediction_id: str) -> Prediction | None:
+    """The prediction as it is now, if there is one."""
+    row = connection.execute(
+        "SELECT data, status, attempt, worker, output, output_blob, error, progress, started_at, completed_at,"
+        " live, seq FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ?",
+        (prediction_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    data, status, attempt, worker, output, blob, error, progress, started_at, completed_at, live, seq = row
+    submitted = _decoder.decode(data)
+    if live:
+        return lifecycle.fold(submitted, (entry.event for entry in _entries(connection, seq, after=0)))
+    return replace(
+        submitted,
+        status=Status(status),
+        attempt=attempt,
+        worker=worker,
+        output=Raw(output),
+        output_blob=None if blob is None else _blob_decoder.decode(blob),
+        error=error,
+        progress=progress,
+        started_at=started_at,
+        completed_at=completed_at,
+    )
+
+
+def entries(connection: Connection, record: Record, *, after: int) -> list[Entry]:
+    """The log behind number `after`, but at least its last entry."""
+    return list(_entries(connection, record.seq, after=min(after, record.length - 1)))
+
+
+def last_event(connection: Connection, record: Record) -> Event:
+    """The last event of the log."""
+    (entry,) = _entries(connection, record.seq, after=record.length - 1)
+    return entry.event
+
+
+def search(connection: Connection, query: Query) -> list[str]:
+    """The ids that the query asks for, newest first. Each status is a walk along an index of its own."""
+    clauses = "account = ? AND status = ?" + (" AND model = ?" if query.model else "")
+    clauses += " AND id < ?" if query.before else ""
+    statement = f"SELECT id FROM predictions WHERE {clauses} ORDER BY id DESC LIMIT ?"  # noqa: S608 - clauses from here
+    rest = [value for value in (query.model, query.before) if value]
+    found: list[str] = []
+    for status in [query.status] if query.status else Status:
+        rows = connection.execute(statement, (query.account, status.value, *rest, query.limit))
+        found += [prediction_id for (prediction_id,) in rows]
+    return sorted(found, reverse=True)[: query.limit]
+
+
+def _entries(connection: Connection, seq: int, *, after: int) -> Iterator[Entry]:
+    rows = connection.execute(
+        "SELECT number, data FROM log WHERE prediction = ? AND number > ? ORDER BY number", (seq, after)
+    )
+    return (Entry(number, events.decode(data)) for number, data in rows)
+
+
+def _column(value: Field) -> Column:
+    match value:
+        case Raw():
+            return bytes(value)
+        case Blob():
+            return _blob_encoder.encode(value)
+        case Status():
+            return value.value
+        case _:
+            return value
+
+
+@cache
+def _update(names: tuple[str, ...]) -> str:
+    """The statement for one of the few combinations of columns that events change."""
+    return f"UPDATE predictions SET {', '.join(f'{name} = ?' for name in names)} WHERE seq = ?"  # noqa: S608

@@ -1,0 +1,99 @@
+-- Run whenever the database is opened.
+
+PRAGMA user_version = 1;
+
+-- The store ---------------------------------------------------------------------------------------------------
+
+-- One row for each prediction: a snapshot of what its events have made of it, and what only the store knows.
+CREATE TABLE IF NOT EXISTS predictions (
+    seq          INTEGER PRIMARY KEY,
+    id           TEXT NOT NULL UNIQUE,
+    account      TEXT NOT NULL,
+    model        TEXT NOT NULL,
+
+    status       TEXT NOT NULL,
+    attempt      INTEGER NOT NULL,
+    worker       TEXT NOT NULL DEFAULT '',
+    output       BLOB NOT NULL DEFAULT x'6e756c6c',  -- JSON: null
+    output_blob  BLOB,                               -- JSON
+    error        TEXT,
+    progress     REAL,
+    started_at   REAL,
+    completed_at REAL,
+
+    length       INTEGER NOT NULL DEFAULT 1,         -- entries in its log
+    live         INTEGER NOT NULL DEFAULT 0,         -- whether a run has reported: only the log knows everything then
+    holder       TEXT NOT NULL DEFAULT '',           -- the worker of the latest run
+    appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append
+    lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
+    mend_at      REAL NOT NULL DEFAULT 0             -- from when the sweeper may find that the lease has lapsed
+);
+
+-- For search, and for how much an account has outstanding. An id sorts by time.
+CREATE INDEX IF NOT EXISTS predictions_by_status ON predictions (account, status, id);
+CREATE INDEX IF NOT EXISTS predictions_by_model ON predictions (account, model, status, id);
+CREATE INDEX IF NOT EXISTS predictions_running ON predictions (mend_at) WHERE status = 'processing';
+
+-- The logs. Number 0 is the prediction as it was submitted; the events are numbered from 1.
+CREATE TABLE IF NOT EXISTS log (
+    prediction INTEGER NOT NULL,
+    number     INTEGER NOT NULL,
+    data       BLOB NOT NULL,
+    PRIMARY KEY (prediction, number)
+) WITHOUT ROWID;
+
+-- Predictions whose publish has not been confirmed.
+CREATE TABLE IF NOT EXISTS outbox (
+    id         TEXT PRIMARY KEY,
+    created_at REAL NOT NULL,
+    held_until REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS cards (
+    model TEXT PRIMARY KEY,
+    data  BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS presence (
+    model      TEXT NOT NULL,
+    worker     TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (model, worker)
+) WITHOUT ROWID;
+
+-- The broker --------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS queues (
+    model TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+-- What waits or is in a worker's hand; an acknowledged message is deleted.
+CREATE TABLE IF NOT EXISTS messages (
+    position INTEGER PRIMARY KEY,
+    model    TEXT NOT NULL,
+    lane     INTEGER NOT NULL,
+    body     BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS messages_by_lane ON messages (model, lane);
+
+CREATE TABLE IF NOT EXISTS delayed (
+    seq   INTEGER PRIMARY KEY,
+    due   REAL NOT NULL,
+    model TEXT NOT NULL,
+    lane  INTEGER NOT NULL,
+    body  BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS delayed_by_due ON delayed (due);
+
+CREATE TABLE IF NOT EXISTS dead (
+    seq    INTEGER PRIMARY KEY,
+    at     REAL NOT NULL,
+    reason TEXT NOT NULL,
+    model  TEXT NOT NULL,
+    lane   INTEGER NOT NULL,
+    body   BLOB NOT NULL
+);
+
+-- Whoever opens the database is its only owner: the workers of a former one are gone.
+UPDATE predictions SET lease = 0, mend_at = 0 WHERE status = 'processing';
+DELETE FROM presence;

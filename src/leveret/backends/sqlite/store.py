@@ -1,0 +1,138 @@
+"""The store on SQLite: records, leases, cards and the outbox in the embedded database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+from sqlite3 import Connection
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from leveret.backends.sqlite import records, transitions, upkeep
+from leveret.backends.sqlite.database import Database, Operation
+from leveret.backends.sqlite.doorbells import Doorbells
+from leveret.backends.sqlite.records import News
+from leveret.core.card import Card, Listing
+from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.lanes import lane_for
+from leveret.core.ports import Claim, Query, Running
+from leveret.core.prediction import Prediction
+from leveret.errors import PredictionNotFound
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Predictions, Runs, Registry and Upkeep on the embedded database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._doorbells = Doorbells[Entry]()
+
+    async def create(self, prediction: Prediction) -> Prediction:
+        """See core.ports.Predictions."""
+        return await self._database.write(partial(_create, prediction=prediction), durable=True)
+
+    async def get(self, prediction_id: str) -> Prediction:
+        """See core.ports.Predictions."""
+        return await self._database.read(partial(_get, prediction_id=prediction_id))
+
+    async def search(self, query: Query) -> list[Prediction]:
+        """See core.ports.Predictions."""
+        return await self._database.read(partial(_search, query=query))
+
+    async def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
+        """See core.ports.Predictions."""
+        with self._doorbells.watch(prediction_id) as watcher:
+            entries = await self._log(prediction_id, after)
+            while True:
+                for entry in entries:
+                    if entry.number > after:
+                        after = entry.number
+                        yield entry
+                    if entry.final:
+                        return
+                entries = await watcher.news() or await self._log(prediction_id, after)
+
+    async def end(self, prediction_id: str, ending: Failed | Canceled) -> bool:
+        """See core.ports.Predictions."""
+        return await self._change(partial(transitions.end, prediction_id=prediction_id, ending=ending))
+
+    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
+        """See core.ports.Runs."""
+        return await self._change(partial(transitions.claim, predictions=predictions, worker=worker, lease=lease))
+
+    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[bool]:
+        """See core.ports.Runs."""
+        return await self._database.write(partial(transitions.beat, runs=runs, worker=worker, lease=lease))
+
+    async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
+        """See core.ports.Runs."""
+        return await self._change(partial(transitions.append, run=run, reports=reports, worker=worker, number=number))
+
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+        """See core.ports.Runs."""
+        return await self._change(partial(transitions.settle, endings=endings, worker=worker))
+
+    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+        """See core.ports.Registry."""
+        await self._database.write(partial(upkeep.announce, card=card, worker=worker, lease=lease))
+
+    async def cards(self) -> list[Listing]:
+        """See core.ports.Registry."""
+        return await self._database.read(upkeep.cards)
+
+    async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.write(partial(upkeep.unpublished, age=age, hold=hold, limit=limit))
+
+    async def published(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Upkeep."""
+        await self._database.write(partial(upkeep.published, prediction_ids=prediction_ids))
+
+    async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.write(partial(upkeep.lapsed, hold=hold, limit=limit))
+
+    async def _log(self, prediction_id: str, after: int) -> list[Entry]:
+        return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
+
+    async def _change(self, operation: Operation[tuple[T, News]]) -> T:
+        answer, _ = await self._database.write(operation, then=self._ring)
+        return answer
+
+    def _ring(self, changed: tuple[T, News]) -> None:
+        _, news = changed
+        for prediction_id, entries in news:
+            if entries:
+                self._doorbells.ring(prediction_id, entries)
+
+
+def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
+    known = records.read(connection, prediction.id)
+    if known is not None:
+        return known
+    created = replace(prediction, lane=lane_for(records.outstanding(connection, prediction)))
+    records.insert(connection, created, at=time.time())
+    upkeep.publishing(connection, created)
+    return created
+
+
+def _get(connection: Connection, *, prediction_id: str) -> Prediction:
+    prediction = records.read(connection, prediction_id)
+    if prediction is None:
+        raise PredictionNotFound(prediction_id=prediction_id)
+    return prediction
+
+
+def _search(connection: Connection, *, query: Query) -> list[Prediction]:
+    return [_get(connection, prediction_id=found) for found in records.search(connection, query)]
+
+
+def _log(connection: Connection, *, prediction_id: str, after: int) -> list[Entry]:
+    record = records.find(connection, prediction_id)
+    if record is None:
+        raise PredictionNotFound(prediction_id=prediction_id)
+    return records.entries(connection, record, after=after)

@@ -1,0 +1,75 @@
+"""Upkeep: the outbox, lapsed leases, and which models are served."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from sqlite3 import Connection
+from typing import Final
+
+import msgspec
+
+from leveret.backends.sqlite import records
+from leveret.core.card import Card, Listing
+from leveret.core.prediction import Prediction
+
+_card_decoder: Final = msgspec.json.Decoder(Card)
+_card_encoder: Final = msgspec.json.Encoder()
+
+
+def publishing(connection: Connection, prediction: Prediction) -> None:
+    """It is about to be published: an outbox entry stands for it until that is known to have happened."""
+    connection.execute("INSERT INTO outbox (id, created_at) VALUES (?, ?)", (prediction.id, prediction.created_at))
+
+
+def unpublished(connection: Connection, *, age: float, hold: float, limit: int) -> list[Prediction]:
+    """See core.ports.Upkeep."""
+    now = time.time()
+    rows = connection.execute(
+        "SELECT id FROM outbox WHERE created_at <= ? AND held_until <= ? ORDER BY id LIMIT ?", (now - age, now, limit)
+    ).fetchall()
+    connection.executemany("UPDATE outbox SET held_until = ? WHERE id = ?", [(now + hold, found) for (found,) in rows])
+    return _predictions(connection, rows)
+
+
+def published(connection: Connection, prediction_ids: Sequence[str]) -> None:
+    """See core.ports.Upkeep."""
+    connection.executemany("DELETE FROM outbox WHERE id = ?", [(prediction_id,) for prediction_id in prediction_ids])
+
+
+def lapsed(connection: Connection, *, hold: float, limit: int) -> list[Prediction]:
+    """See core.ports.Upkeep."""
+    now = time.time()
+    rows = connection.execute(
+        "SELECT id FROM predictions WHERE status = 'processing' AND mend_at <= ? ORDER BY mend_at LIMIT ?", (now, limit)
+    ).fetchall()
+    connection.executemany(
+        "UPDATE predictions SET mend_at = ? WHERE id = ?", [(now + hold, found) for (found,) in rows]
+    )
+    return _predictions(connection, rows)
+
+
+def announce(connection: Connection, *, card: Card, worker: str, lease: float) -> None:
+    """See core.ports.Registry."""
+    now = time.time()
+    if lease > 0:
+        connection.execute("REPLACE INTO cards (model, data) VALUES (?, ?)", (card.model, _card_encoder.encode(card)))
+    connection.execute(
+        "REPLACE INTO presence (model, worker, expires_at) VALUES (?, ?, ?)", (card.model, worker, now + lease)
+    )
+    connection.execute("DELETE FROM presence WHERE expires_at <= ?", (now,))
+
+
+def cards(connection: Connection) -> list[Listing]:
+    """See core.ports.Registry."""
+    rows: Iterable[tuple[bytes, int]] = connection.execute(
+        "SELECT data, (SELECT count(*) FROM presence WHERE presence.model = cards.model AND expires_at > ?)"
+        " FROM cards ORDER BY model",
+        (time.time(),),
+    )
+    return [Listing(card=_card_decoder.decode(data), workers=workers) for data, workers in rows]
+
+
+def _predictions(connection: Connection, rows: Sequence[tuple[str]]) -> list[Prediction]:
+    found = [records.read(connection, prediction_id) for (prediction_id,) in rows]
+    return [prediction for prediction in found if prediction is not None]

@@ -1,0 +1,1 @@
+"""What tests of Leveret and of its backends need: conformance suites and private servers."""

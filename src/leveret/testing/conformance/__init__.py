@@ -1,0 +1,1 @@
+"""The suites that every Broker, Store and Blobs must pass."""

@@ -1,0 +1,215 @@
+"""What every Blobs must do, as tests: subclass BlobsConformance in a module that has a fixture `blobs`."""
+# ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from msgspec.structs import replace
+
+from leveret.core.ports import Blobs
+from leveret.core.prediction import Blob
+from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
+
+KEY = "01hf7yat00dhqp6rbc5wr30c1h/input.json"
+LARGE = bytes(range(256)) * 10_000
+"""More than any backend reads or writes in one go."""
+
+CONTENTS = [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"x", id="one byte"),
+    pytest.param(LARGE, id="large"),
+]
+WRONG_KEYS = ["", "/", "/etc/passwd", "../secret", "a/../../secret", "a//b", "a/", ".hidden", "a/.hidden", "a\0b", "é"]
+
+
+class BlobsConformance:
+    """Every test takes the fixture `blobs`, an open Blobs that has nothing in it."""
+
+    @pytest.mark.parametrize("content", CONTENTS)
+    async def test_what_was_put_is_read_again(self, blobs: Blobs, content: bytes) -> None:
+        blob = await blobs.put(KEY, _stream(content), content_type="image/png")
+
+        assert blob == Blob(KEY, len(content), hashlib.sha256(content).hexdigest(), "image/png")
+        assert await _content(blobs, blob) == content
+
+    async def test_it_may_be_put_in_chunks_of_any_size(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(b"", LARGE[:1], LARGE[1:300_000], b"", LARGE[300_000:]), content_type="a/b")
+
+        assert await _content(blobs, blob) == LARGE
+
+    async def test_it_is_read_in_chunks(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(LARGE), content_type="a/b")
+
+        async with aclosing(blobs.open(blob)) as chunks:
+            sizes = [len(chunk) async for chunk in chunks]
+
+        assert len(sizes) > 1
+        assert 0 not in sizes
+
+    async def test_reading_may_be_left_early(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(LARGE), content_type="a/b")
+
+        async with aclosing(blobs.open(blob)) as chunks:
+            first = await anext(chunks)
+
+        assert LARGE.startswith(first)
+        assert await _content(blobs, blob) == LARGE
+
+    async def test_keys_are_separate(self, blobs: Blobs) -> None:
+        keys = ["a", "b/c", "b/d", "b/e/f", "b_c", "b-c.d"]
+        put = [await blobs.put(key, _stream(key.encode()), content_type="text/plain") for key in keys]
+
+        assert [await _content(blobs, blob) for blob in put] == [key.encode() for key in keys]
+
+    async def test_many_are_put_at_once(self, blobs: Blobs) -> None:
+        contents = [b"%d" % number * 50_000 for number in range(20)]
+
+        put = await asyncio.gather(
+            *[blobs.put(f"n/{number}", _stream(content), content_type="a/b") for number, content in enumerate(contents)]
+        )
+
+        assert await asyncio.gather(*[_content(blobs, blob) for blob in put]) == contents
+
+    async def test_a_later_put_replaces_the_earlier_one(self, blobs: Blobs) -> None:
+        earlier = await blobs.put(KEY, _stream(b"earlier"), content_type="text/plain")
+
+        later = await blobs.put(KEY, _stream(b"later"), content_type="text/plain")
+
+        assert await _content(blobs, later) == b"later"
+        with pytest.raises(BlobDamaged):
+            await _content(blobs, earlier)
+
+    async def test_nothing_is_visible_while_it_is_being_put(self, blobs: Blobs) -> None:
+        seen: list[type[BaseException] | None] = []
+
+        async def look_between() -> AsyncIterator[bytes]:
+            for half in (LARGE[:2_000_000], LARGE[2_000_000:]):
+                yield half
+                seen.append(await _refusal(blobs, Blob(KEY, len(LARGE), hashlib.sha256(LARGE).hexdigest())))
+
+        blob = await blobs.put(KEY, look_between(), content_type="a/b")
+
+        assert seen == [BlobNotFound, BlobNotFound]
+        assert await _content(blobs, blob) == LARGE
+
+    async def test_a_stream_that_breaks_leaves_nothing(self, blobs: Blobs) -> None:
+        async def broken() -> AsyncIterator[bytes]:
+            yield LARGE
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            await blobs.put(KEY, broken(), content_type="a/b")
+
+        assert await _refusal(blobs, Blob(KEY, len(LARGE), hashlib.sha256(LARGE).hexdigest())) is BlobNotFound
+
+    async def test_a_put_that_is_canceled_leaves_nothing(self, blobs: Blobs) -> None:
+        begun = asyncio.Event()
+
+        async def endless() -> AsyncIterator[bytes]:
+            yield LARGE
+            begun.set()
+            await asyncio.Event().wait()
+
+        putting = asyncio.ensure_future(blobs.put(KEY, endless(), content_type="a/b"))
+        await begun.wait()
+        putting.cancel()
+        await asyncio.wait([putting])
+
+        assert putting.cancelled()
+        assert await _refusal(blobs, Blob(KEY, len(LARGE), hashlib.sha256(LARGE).hexdigest())) is BlobNotFound
+
+    async def test_a_put_that_breaks_leaves_what_was_there(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(b"there"), content_type="text/plain")
+
+        async def broken() -> AsyncIterator[bytes]:
+            yield b"something else"
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            await blobs.put(KEY, broken(), content_type="a/b")
+
+        assert await _content(blobs, blob) == b"there"
+
+    async def test_what_was_never_put_is_not_found(self, blobs: Blobs) -> None:
+        with pytest.raises(BlobNotFound) as caught:
+            await _content(blobs, Blob("n/othing", 1, "00" * 32))
+
+        assert caught.value.data == {"key": "n/othing"}
+
+    async def test_what_was_deleted_is_not_found(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(b"x"), content_type="text/plain")
+        other = await blobs.put(KEY + "2", _stream(b"y"), content_type="text/plain")
+
+        await blobs.delete(blob)
+
+        assert await _refusal(blobs, blob) is BlobNotFound
+        assert await _content(blobs, other) == b"y"
+
+    async def test_deleting_what_is_gone_does_nothing(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(b"x"), content_type="text/plain")
+        await blobs.delete(blob)
+
+        await blobs.delete(blob)
+        await blobs.delete(Blob("never/was", 1, "00" * 32))
+
+        assert await _refusal(blobs, blob) is BlobNotFound
+
+    @pytest.mark.parametrize("content", CONTENTS)
+    async def test_another_size_is_damage(self, blobs: Blobs, content: bytes) -> None:
+        blob = await blobs.put(KEY, _stream(content), content_type="a/b")
+
+        assert await _refusal(blobs, replace(blob, size=blob.size + 1)) is BlobDamaged
+
+    @pytest.mark.parametrize("content", CONTENTS)
+    async def test_another_sha256_is_damage_and_shows_before_the_content_is_complete(
+        self, blobs: Blobs, content: bytes
+    ) -> None:
+        blob = await blobs.put(KEY, _stream(content), content_type="a/b")
+        got = bytearray()
+
+        with pytest.raises(BlobDamaged) as caught:
+            await _read(blobs, replace(blob, sha256="00" * 32), got)
+
+        assert caught.value.data["key"] == KEY
+        assert not content or len(got) < len(content)
+
+    @pytest.mark.parametrize("key", WRONG_KEYS)
+    async def test_a_key_cannot_lead_anywhere_else(self, blobs: Blobs, key: str) -> None:
+        blob = Blob(key, 1, "00" * 32)
+
+        with pytest.raises(LeveretError):
+            await blobs.put(key, _stream(b"x"), content_type="text/plain")
+
+        assert await _refusal(blobs, blob) is BlobNotFound
+        await blobs.delete(blob)
+
+
+async def _stream(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def _read(blobs: Blobs, blob: Blob, into: bytearray) -> None:
+    async with aclosing(blobs.open(blob)) as chunks:
+        async for chunk in chunks:
+            into += chunk
+
+
+async def _content(blobs: Blobs, blob: Blob) -> bytes:
+    content = bytearray()
+    await _read(blobs, blob, content)
+    return bytes(content)
+
+
+async def _refusal(blobs: Blobs, blob: Blob) -> type[BaseException] | None:
+    """The error with which it cannot be read; None if it can."""
+    try:
+        await _content(blobs, blob)
+    except LeveretError as error:
+        return type(error)
+    return None

@@ -1,0 +1,96 @@
+"""What everyone may expect of a Store about the models that are served: announce, cards."""
+# ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
+
+from __future__ import annotations
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from leveret.core.card import Card, Listing
+from leveret.core.ports import Store
+from leveret.testing.conformance.arrange import LONG, eventually
+
+ECHO = Card(
+    model="local/echo",
+    version="1",
+    input_schema=Raw(b'{"type":"object","properties":{"text":{"type":"string"}}}'),
+    output_schema=Raw(b'{"type":"string"}'),
+    description="Says it again: ☃",
+    batch=16,
+    streams=True,
+    announced_at=1_700_000_000.5,
+)
+OTHER = replace(ECHO, model="acme/ocr")
+
+
+class RegistryConformance:
+    """announce and cards."""
+
+    async def test_no_model_is_known_at_first(self, store: Store) -> None:
+        assert await store.cards() == []
+
+    async def test_an_announced_card_is_listed_as_it_was_given(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG)
+
+        assert await store.cards() == [Listing(card=ECHO, workers=1)]
+
+    async def test_models_are_listed_by_name_with_their_workers(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG)
+        await store.announce(OTHER, worker="w2", lease=LONG)
+        await store.announce(ECHO, worker="w3", lease=LONG)
+
+        assert await store.cards() == [Listing(card=OTHER, workers=1), Listing(card=ECHO, workers=2)]
+
+    async def test_a_worker_that_announces_again_counts_once(self, store: Store) -> None:
+        for _ in range(3):
+            await store.announce(ECHO, worker="w1", lease=LONG)
+
+        assert await store.cards() == [Listing(card=ECHO, workers=1)]
+
+    async def test_one_worker_may_serve_several_models(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG)
+        await store.announce(OTHER, worker="w1", lease=LONG)
+        await store.announce(OTHER, worker="w1", lease=0)
+
+        assert await store.cards() == [Listing(card=OTHER, workers=0), Listing(card=ECHO, workers=1)]
+
+    async def test_presence_ends_with_the_lease_and_the_card_stays(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=0.05)
+        await store.announce(ECHO, worker="w2", lease=LONG)
+
+        listed = await eventually(store.cards, lambda listings: listings[0].workers == 1)
+
+        assert listed == [Listing(card=ECHO, workers=1)]
+
+    async def test_announcing_again_renews_the_presence(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=0.05)
+        await store.announce(ECHO, worker="w1", lease=LONG)
+        await store.announce(OTHER, worker="canary", lease=0.05)
+
+        listed = await eventually(store.cards, lambda listings: listings[0].workers == 0)
+
+        assert listed == [Listing(card=OTHER, workers=0), Listing(card=ECHO, workers=1)]
+
+    async def test_a_worker_that_goes_is_no_longer_counted_and_the_card_stays(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG)
+
+        await store.announce(ECHO, worker="w1", lease=0)
+
+        assert await store.cards() == [Listing(card=ECHO, workers=0)]
+
+    async def test_a_new_version_replaces_the_card(self, store: Store) -> None:
+        newer = replace(ECHO, version="2", input_schema=Raw(b"{}"))
+        await store.announce(ECHO, worker="w1", lease=LONG)
+
+        await store.announce(newer, worker="w2", lease=LONG)
+
+        assert await store.cards() == [Listing(card=newer, workers=2)]
+
+    async def test_an_old_worker_that_goes_does_not_bring_its_old_card_back(self, store: Store) -> None:
+        newer = replace(ECHO, version="2")
+        await store.announce(ECHO, worker="w1", lease=LONG)
+        await store.announce(newer, worker="w2", lease=LONG)
+
+        await store.announce(ECHO, worker="w1", lease=0)
+
+        assert await store.cards() == [Listing(card=newer, workers=1)]

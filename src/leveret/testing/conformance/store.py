@@ -1,0 +1,29 @@
+"""What every Store must do, as tests: subclass StoreConformance in a module that has a fixture `store`."""
+
+from __future__ import annotations
+
+from leveret.testing.conformance.claims import ClaimConformance
+from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.logs import LogConformance
+from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
+from leveret.testing.conformance.registry import RegistryConformance
+from leveret.testing.conformance.runs import RunsConformance
+from leveret.testing.conformance.upkeep import LapsedConformance, UpkeepConformance
+
+
+class StoreConformance(
+    PredictionsConformance,
+    SearchConformance,
+    LogConformance,
+    ClaimConformance,
+    RunsConformance,
+    HistoryConformance,
+    RegistryConformance,
+    UpkeepConformance,
+    LapsedConformance,
+):
+    """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
+
+    class TestMyStore(StoreConformance):
+        pass
+    """
