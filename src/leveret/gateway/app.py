@@ -1,0 +1,113 @@
+"""The application: the gateway's parts put together and every endpoint's place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from leveret.config import GatewaySettings
+from leveret.core.ports import Blobs, Broker, Predictions, Registry
+from leveret.gateway.catalog import Catalog
+from leveret.gateway.confirmations import Confirmations, Outbox
+from leveret.gateway.health import Health
+from leveret.gateway.models import ModelPages
+from leveret.gateway.openapi import Document
+from leveret.gateway.predictions import PredictionPages
+from leveret.gateway.problems import HANDLERS
+from leveret.gateway.streams import Streams
+from leveret.gateway.submit import Intake, Submit
+from leveret.gateway.views import Views
+from leveret.gateway.waits import Waits
+
+
+class GatewayStore(Predictions, Registry, Outbox, Protocol):
+    """What the gateway needs of the store."""
+
+
+def create_app(
+    *,
+    store: GatewayStore,
+    broker: Broker,
+    blobs: Blobs,
+    settings: GatewaySettings,
+    closing: asyncio.Event | None = None,
+) -> Starlette:
+    """The gateway as an ASGI application; serve it with its lifespan.
+
+    Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
+    """
+    catalog = Catalog(registry=store)
+    confirmations = Confirmations(outbox=store)
+    views = Views(blobs=blobs, base_url=settings.base_url)
+    waits = Waits()
+    intake = Intake(
+        store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
+    )
+    submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
+    app = Starlette(
+        routes=[  # the first that fits is taken, so the busiest come first
+            *_prediction_routes(
+                submit,
+                PredictionPages(store=store, views=views),
+                Streams(store=store, waits=waits, keep_alive=settings.keep_alive),
+            ),
+            *_other_routes(
+                ModelPages(catalog=catalog, views=views),
+                Health(broker=broker, catalog=catalog),
+                Document(catalog=catalog, views=views),
+            ),
+        ],
+        exception_handlers=HANDLERS,
+        lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
+    )
+    app.router.redirect_slashes = False  # official clients do not follow redirects
+    return app
+
+
+def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: Streams) -> list[Route]:
+    return [
+        Route("/v1/predictions/{prediction_id}", predictions.get),
+        Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
+        Route("/v1/predictions", submit.to_version, methods=["POST"]),
+        Route("/v1/predictions/{prediction_id}/events", streams.events),
+        Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
+        Route("/v1/predictions", predictions.list),
+    ]
+
+
+def _other_routes(models: ModelPages, health: Health, document: Document) -> list[Route]:
+    return [
+        Route("/v1/models/{owner}/{name}", models.get),
+        Route("/v1/models", models.list),
+        Route("/health/live", health.live),
+        Route("/health/ready", health.ready),
+        Route("/openapi.json", document.get),
+    ]
+
+
+class _Background(Struct, frozen=True):
+    """What goes on beside the requests, from the start of the server to its end."""
+
+    catalog: Catalog
+    confirmations: Confirmations
+    waits: Waits
+    closing: asyncio.Event
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            loops = [self.catalog.run(), self.confirmations.run(), self._close()]
+            tasks = [group.create_task(loop) for loop in loops]
+            yield
+            for task in tasks:
+                task.cancel()
+
+    async def _close(self) -> None:
+        await self.closing.wait()
+        self.waits.close()

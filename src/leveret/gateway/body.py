@@ -1,0 +1,45 @@
+"""The body of a request: read within a limit, then decoded."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from leveret.errors import BodyTooLarge, InvalidRequest, MalformedJson
+
+T = TypeVar("T")
+
+
+async def read(request: Request, *, limit: int) -> bytes:
+    """The body. Raises BodyTooLarge as soon as it is known to be larger than `limit` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
+        raise BodyTooLarge(limit=limit)
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        more = message.get("more_body", False)
+        if size > limit:
+            raise BodyTooLarge(limit=limit)
+    return b"".join(chunks)
+
+
+def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    """What the JSON stands for. Raises MalformedJson, or InvalidRequest when it is of another form."""
+    try:
+        if isinstance(data, bytes) and not data.isascii():
+            data.decode()  # msgspec does not look into members that nobody asks for
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(reason=str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedJson(reason=str(error)) from error
+    except RecursionError as error:
+        raise MalformedJson(reason="it is nested too deeply") from error

@@ -1,0 +1,44 @@
+"""Health: whether the process lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from leveret.core.ports import Broker
+from leveret.errors import Unavailable
+from leveret.gateway.catalog import Catalog
+
+PATIENCE: Final = 2.0
+"""Seconds in which the store must answer."""
+
+
+class Health:
+    """The endpoints for whoever starts, stops and routes to gateways."""
+
+    def __init__(self, *, broker: Broker, catalog: Catalog) -> None:
+        self._broker = broker
+        self._catalog = catalog
+
+    async def live(self, _request: Request) -> Response:
+        """The process answers: do not restart it."""
+        return JSONResponse({"status": "live"})
+
+    async def ready(self, _request: Request) -> Response:
+        """It can accept predictions: the broker takes messages and the store answers; otherwise what is wrong."""
+        wrong: dict[str, str] = {}
+        if not self._broker.accepting:
+            wrong["broker"] = "it is not connected, or an alarm blocks publishers"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._catalog.renew()
+        except TimeoutError:
+            wrong["store"] = f"it has not answered for {PATIENCE:g} seconds"
+        except Unavailable as error:
+            wrong["store"] = str(error)
+        if wrong:
+            raise Unavailable(**wrong)
+        return JSONResponse({"status": "ready"})

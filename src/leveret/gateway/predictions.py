@@ -1,0 +1,101 @@
+"""Predictions: one, a page of them, and the end of one that is no longer wanted."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from leveret.core.events import Canceled
+from leveret.core.ports import Predictions, Query
+from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Status
+from leveret.errors import InvalidRequest, PredictionNotFound
+from leveret.gateway.views import PredictionView, Views, view
+
+PAGE: Final = 100
+"""How many predictions stand on one page."""
+
+_ACCOUNT: Final = "local"
+_encoder: Final = msgspec.json.Encoder()
+
+
+class PredictionPage(Struct, frozen=True):
+    """A page, newest first; `next` is where older ones are. What is kept as blobs is only in the prediction itself."""
+
+    next: str | None
+    previous: str | None
+    results: list[PredictionView]
+
+
+class PredictionPages:
+    """The endpoints of predictions that exist."""
+
+    def __init__(self, *, store: Predictions, views: Views) -> None:
+        self._store = store
+        self._views = views
+
+    async def get(self, request: Request) -> Response:
+        """One prediction."""
+        return await self._answer(request, await self._store.get(prediction_id(request)))
+
+    async def list(self, request: Request) -> Response:
+        """A page of predictions: `?cursor=` goes on, `?status=` and `?model=` filter."""
+        query = _query(request)
+        found = await self._store.search(query)
+        base = self._views.base(request)
+        page = PredictionPage(
+            next=f"{base}/v1/predictions?{_further(query, found[PAGE - 1])}" if len(found) > PAGE else None,
+            previous=None,
+            results=[view(prediction, base) for prediction in found[:PAGE]],
+        )
+        return Response(_encoder.encode(page), media_type="application/json")
+
+    async def cancel(self, request: Request) -> Response:
+        """End it now, whether it waits or runs; one that has ended stays as it is."""
+        prediction = await self._store.get(prediction_id(request))
+        if not prediction.status.terminal:
+            # A run that goes on regardless is refused when it wants to settle: the fence has moved.
+            await self._store.end(prediction.id, Canceled(at=time.time()))
+            prediction = await self._store.get(prediction.id)
+        return await self._answer(request, prediction)
+
+    async def _answer(self, request: Request, prediction: Prediction) -> Response:
+        content = await self._views.prediction(prediction, self._views.base(request))
+        return Response(content, media_type="application/json")
+
+
+def prediction_id(request: Request) -> str:
+    """The id in the path. Raises PredictionNotFound for what cannot be one."""
+    given = str(request.path_params["prediction_id"])
+    if not PREDICTION_ID.fullmatch(given):
+        raise PredictionNotFound(prediction_id=given)
+    return given
+
+
+def _query(request: Request) -> Query:
+    parameters = request.query_params
+    cursor, model, status = (parameters.get(name) or None for name in ("cursor", "model", "status"))
+    if cursor is not None and not PREDICTION_ID.fullmatch(cursor):
+        raise InvalidRequest(reason="`cursor` is not one that a page has named in `next`")
+    if model is not None and not MODEL_NAME.fullmatch(model):
+        raise InvalidRequest(reason="`model` must be `owner/name`")
+    if status is not None and status not in set(Status):
+        raise InvalidRequest(reason=f"`status` must be one of {', '.join(Status)}")
+    return Query(
+        account=_ACCOUNT,
+        before=cursor,
+        limit=PAGE + 1,
+        status=None if status is None else Status(status),
+        model=model,
+    )
+
+
+def _further(query: Query, last: Prediction) -> str:
+    """The parameters of the page behind this prediction."""
+    given = {"cursor": last.id, "status": query.status, "model": query.model}
+    return urlencode({name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,126 @@
+"""Streams: the log of a prediction as server-sent events, every kind of event, resumable at any entry."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from leveret.core.events import Entry, encode, name
+from leveret.core.ports import Predictions
+from leveret.errors import InvalidRequest, LeveretError
+from leveret.gateway.predictions import prediction_id
+from leveret.gateway.waits import Waits
+
+MEDIA_TYPE: Final = "text/event-stream"
+
+RETRY: Final = b"retry: 1000\n\n"
+"""Asks browsers to reconnect after a second."""
+
+COMMENT: Final = b": keep-alive\n\n"
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+_log = structlog.get_logger()
+
+
+class Streams:
+    """The endpoint of a prediction's events."""
+
+    def __init__(self, *, store: Predictions, waits: Waits, keep_alive: float) -> None:
+        self._store = store
+        self._waits = waits
+        self._keep_alive = keep_alive
+
+    async def events(self, request: Request) -> Response:
+        """The entries behind `Last-Event-ID` or `?after=`, as they come; 204 when there will never be another."""
+        prediction = await self._store.get(prediction_id(request))
+        after = _after(request)
+        if prediction.status.terminal and after and not await self._any(prediction.id, after):
+            return Response(status_code=204, headers=_HEADERS)
+        return EventStream(
+            store=self._store,
+            waits=self._waits,
+            keep_alive=self._keep_alive,
+            prediction_id=prediction.id,
+            after=after,
+        )
+
+    async def _any(self, prediction_id: str, after: int) -> bool:
+        async with aclosing(self._store.follow(prediction_id, after=after)) as log:
+            async for _ in log:
+                return True
+        return False
+
+
+class EventStream(Response):
+    """Sends each entry as it comes and, while it is silent, a comment every `keep_alive` seconds.
+
+    Nothing is buffered here: a slow client slows down only how fast its own log is read.
+    """
+
+    def __init__(self, *, store: Predictions, waits: Waits, keep_alive: float, prediction_id: str, after: int) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**_HEADERS, "Content-Type": MEDIA_TYPE})
+        self._store = store
+        self._waits = waits
+        self._keep_alive = keep_alive
+        self._prediction_id = prediction_id
+        self._after = after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the final entry is sent, the client has gone or the gateway closes."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope["method"] != "HEAD":
+            await _write(send, RETRY)
+            async with self._waits.while_wanted(receive), asyncio.TaskGroup() as group:
+                comments = group.create_task(self._comment(send))
+                await self._follow(send)
+                comments.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _follow(self, send: Send) -> None:
+        try:
+            async with aclosing(self._store.follow(self._prediction_id, after=self._after)) as log:
+                async for entry in log:
+                    await _write(send, frame(entry))
+        except LeveretError as error:
+            # The client reconnects and goes on behind the last entry it has seen.
+            _log.warning("stream broken off", id=self._prediction_id, reason=str(error))
+
+    async def _comment(self, send: Send) -> None:
+        while True:
+            await asyncio.sleep(self._keep_alive)
+            await _write(send, COMMENT)
+
+
+def frame(entry: Entry) -> bytes:
+    """The entry as one server-sent event."""
+    # A line break in JSON can only be white space, and would end the line here.
+    data = encode(entry.event).replace(b"\n", b" ").replace(b"\r", b" ")
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.number, name(entry.event).encode(), data)
+
+
+async def _write(send: Send, content: bytes) -> None:
+    await send({"type": "http.response.body", "body": content, "more_body": True})
+
+
+def _after(request: Request) -> int:
+    """The number of the last entry that the client has; a `Last-Event-ID` that is not ours means none."""
+    last = request.headers.get("last-event-id", "")
+    if _is_number(last):
+        return int(last)
+    after = request.query_params.get("after", "0")
+    if not _is_number(after):
+        raise InvalidRequest(reason="`after` must be the number of an entry, as the `id` of its event says it")
+    return int(after)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 15

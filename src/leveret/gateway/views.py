@@ -1,0 +1,141 @@
+"""Views: predictions as clients see them, with the fields of Replicate's API and some more."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec.structs import replace
+from starlette.requests import Request
+
+from leveret.core.ports import Blobs
+from leveret.core.prediction import NULL, Blob, Prediction, Status
+from leveret.errors import BlobNotFound
+
+EMPTY: Final = Raw(b"{}")
+"""The input of a prediction whose input is kept as a blob."""
+
+_LAST: Final = 253_402_300_799.0
+_HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_encoder: Final = msgspec.json.Encoder()
+
+
+class Urls(Struct, frozen=True):
+    """Where to go on."""
+
+    get: Annotated[str, Meta(description="this prediction")]
+    cancel: Annotated[str, Meta(description="POST here to cancel it")]
+    web: Annotated[str, Meta(description="a page for people")]
+    events: Annotated[str, Meta(description="its log as server-sent events")]
+
+
+class Metrics(Struct, frozen=True, omit_defaults=True):
+    """How long it took, in seconds."""
+
+    total_time: Annotated[float, Meta(description="from its creation to its end")]
+    predict_time: Annotated[float | UnsetType, Meta(description="of its last run")] = UNSET
+
+
+class PredictionView(Struct, frozen=True, kw_only=True):
+    """One request to run a model, and how it has gone so far."""
+
+    id: str
+    model: Annotated[str, Meta(description="owner/name")]
+    version: Annotated[str, Meta(description="the model's version when it was submitted")]
+    input: Raw
+    output: Annotated[Raw, Meta(description="null until there is some; grows while a model streams")]
+    logs: str
+    error: Annotated[str | None, Meta(description="why it failed")]
+    status: Status
+    created_at: str
+    started_at: str | UnsetType = UNSET
+    completed_at: str | UnsetType = UNSET
+    data_removed: Annotated[bool, Meta(description="whether input or output are no longer kept")]
+    metrics: Metrics | UnsetType = UNSET
+    urls: Urls
+    attempt: Annotated[int, Meta(description="how many runs have begun")]
+    progress: Annotated[float | None, Meta(description="how far the run says it is, from 0 to 1")]
+
+
+class Views:
+    """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
+
+    def __init__(self, *, blobs: Blobs, base_url: str) -> None:
+        self._blobs = blobs
+        self._base_url = base_url.rstrip("/")
+
+    def base(self, request: Request) -> str:
+        """What links begin with: the public address if it is set, otherwise the one the request came to."""
+        return self._base_url or _own_address(request)
+
+    async def prediction(self, prediction: Prediction, base: str) -> bytes:
+        """The whole prediction as JSON."""
+        if prediction.input_blob is None and prediction.output_blob is None:
+            return _encoder.encode(view(prediction, base))
+        input_ = await self._whole(prediction.input, prediction.input_blob)
+        output = await self._whole(prediction.output, prediction.output_blob)
+        filled = replace(
+            prediction,
+            input=EMPTY if input_ is None else input_,
+            output=NULL if output is None else output,
+        )
+        return _encoder.encode(view(filled, base, data_removed=input_ is None or output is None))
+
+    async def _whole(self, inline: Raw, blob: Blob | None) -> Raw | None:
+        """The value, from its blob if it has one; None if that is gone."""
+        if blob is None:
+            return inline
+        try:
+            return Raw(b"".join([chunk async for chunk in self._blobs.open(blob)]))
+        except BlobNotFound:
+            return None
+
+
+def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
+    """The prediction as clients see it; what is kept as blobs stays empty."""
+    address = f"{base}/v1/predictions/{prediction.id}"
+    return PredictionView(
+        id=prediction.id,
+        model=prediction.model,
+        version=prediction.version,
+        input=prediction.input,
+        output=prediction.output,
+        logs=prediction.logs,
+        error=prediction.error,
+        status=prediction.status,
+        created_at=moment(prediction.created_at),
+        started_at=UNSET if prediction.started_at is None else moment(prediction.started_at),
+        completed_at=UNSET if prediction.completed_at is None else moment(prediction.completed_at),
+        data_removed=data_removed,
+        metrics=_metrics(prediction),
+        urls=Urls(get=address, cancel=address + "/cancel", web=address, events=address + "/events"),
+        attempt=prediction.attempt,
+        progress=prediction.progress,
+    )
+
+
+def moment(at: float) -> str:
+    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
+    within = min(max(0.0, at), _LAST)
+    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _metrics(prediction: Prediction) -> Metrics | UnsetType:
+    if prediction.completed_at is None:
+        return UNSET
+    total = prediction.completed_at - prediction.created_at
+    if prediction.started_at is None:
+        return Metrics(total_time=total)
+    return Metrics(total_time=total, predict_time=prediction.completed_at - prediction.started_at)
+
+
+def _own_address(request: Request) -> str:
+    scope = request.scope
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        name, port = scope.get("server") or ("localhost", None)
+        host = f"{name}:{port}" if port else "localhost"
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"

@@ -1,0 +1,54 @@
+"""Waits: requests that stay open, for a result or on a stream, each exactly as long as somebody wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.types import Receive
+
+
+class Waits:
+    """Ends what is done within `while_wanted` when its time is up, its client has gone or the gateway closes.
+
+    All three are the same thing, a deadline: a client that goes and a gateway that closes move it to now.
+    """
+
+    def __init__(self) -> None:
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """End every wait, and at once every later one."""
+        self._closed = True
+        for deadline in self._deadlines:
+            _pass(deadline)
+
+    @asynccontextmanager
+    async def while_wanted(self, receive: Receive, *, seconds: float | None = None) -> AsyncIterator[None]:
+        """Do the block for at most `seconds` and break it off, silently, when nobody wants it any more."""
+        if self._closed:
+            seconds = 0.0
+        try:
+            async with asyncio.timeout(seconds) as deadline, asyncio.TaskGroup() as group:
+                watcher = group.create_task(_watch(receive, deadline))
+                self._deadlines.add(deadline)
+                try:
+                    yield
+                finally:
+                    self._deadlines.discard(deadline)
+                    watcher.cancel()
+        except TimeoutError:
+            return
+
+
+async def _watch(receive: Receive, deadline: asyncio.Timeout) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    _pass(deadline)
+
+
+def _pass(deadline: asyncio.Timeout) -> None:
+    if not deadline.expired():
+        deadline.reschedule(asyncio.get_running_loop().time())

@@ -1,0 +1,148 @@
+"""The OpenAPI document, over HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import jsonschema_rs
+import pytest
+from msgspec import Raw, json
+from starlette.routing import Route
+
+from leveret.config import GatewaySettings
+from leveret.core.card import Card
+from leveret.gateway.app import create_app
+from leveret.gateway.operations import OPERATIONS
+from tests.gateway.served import ECHO, Gateway
+from tests.gateway.test_models import TREE
+
+Node: TypeAlias = "dict[str, Node]"
+"""A part of the document: as far as these tests look, everything is an object."""
+
+TWIN = Card(model="acme.tree/a", version="1e" * 32, input_schema=ECHO.input_schema, output_schema=Raw(b"{}"))
+OTHER_TWIN = Card(model="acme/tree.a", version="2e" * 32, input_schema=ECHO.input_schema, output_schema=Raw(b"{}"))
+
+
+@pytest.fixture
+async def document(gateway: Gateway) -> Node:
+    for card in (TREE, TWIN, OTHER_TWIN):
+        await gateway.store.announce(card, worker="w2", lease=60)
+    await gateway.client.get("/health/ready")  # which renews the catalog
+    return await fetched(gateway)
+
+
+async def fetched(gateway: Gateway) -> Node:
+    answer = await gateway.client.get("/openapi.json")
+    assert (200, "application/json") == (answer.status_code, answer.headers["content-type"])
+    return json.decode(answer.content, type=dict)
+
+
+def operations(document: Node) -> Iterator[tuple[str, str, Node]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def references(node: object) -> Iterator[str]:
+    if isinstance(node, list):
+        for inner in node:
+            yield from references(inner)
+    elif isinstance(node, dict):
+        for key, inner in node.items():
+            if key == "$ref" and isinstance(inner, str):
+                yield inner
+            yield from references(inner)
+
+
+def test_every_served_model_has_its_own_path_with_its_own_schemas(document: Node) -> None:
+    operation = document["paths"]["/v1/models/acme/tree/predictions"]["post"]
+
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    answer = operation["responses"]["201"]["content"]["application/json"]["schema"]
+    assert ["#/components/schemas/acme.tree.Input"] == list(references(body["properties"]["input"]))
+    assert "#/components/schemas/acme.tree.Output" in references(answer)
+    schemas = document["components"]["schemas"]
+    assert ["#/components/schemas/acme.tree.Input.Node"] == list(references(schemas["acme.tree.Input"]))
+
+
+def test_every_reference_leads_somewhere(document: Node) -> None:
+    found = set(references(document))
+
+    assert found
+    for reference in found:
+        node = document
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step]
+
+
+def test_every_component_has_a_legal_name_and_is_a_schema(document: Node) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_every_operation_has_a_name_of_its_own_and_answers(document: Node) -> None:
+    names = [str(operation["operationId"]) for _, _, operation in operations(document)]
+
+    assert len(set(names)) == len(names)
+    assert all({"4XX", "5XX"} < operation["responses"].keys() for _, _, operation in operations(document))
+
+
+def test_every_parameter_of_a_path_is_described(document: Node) -> None:
+    known = document["components"]["parameters"]
+    for _, path, operation in operations(document):
+        named = [known[reference.rpartition("/")[2]] for reference in references(operation["parameters"])]
+        in_path = {str(parameter["name"]) for parameter in named if str(parameter["in"]) == "path"}
+        assert set(re.findall(r"{(\w+)}", path)) == in_path
+
+
+def test_models_whose_names_look_alike_do_not_share_schemas(document: Node) -> None:
+    inputs = {references_of(document, f"/v1/models/{card.model}/predictions") for card in (TWIN, OTHER_TWIN)}
+
+    assert len(inputs) == 2
+
+
+def references_of(document: Node, path: str) -> tuple[str, ...]:
+    return tuple(references(document["paths"][path]["post"]["requestBody"]))
+
+
+async def test_every_endpoint_is_described_and_nothing_else(gateway: Gateway) -> None:
+    app = create_app(store=gateway.store, broker=gateway.broker, blobs=gateway.blobs, settings=GatewaySettings())
+
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    served = {(method.lower(), route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
+
+    assert served == {(operation.method, operation.path) for operation in OPERATIONS}
+
+
+async def test_what_is_answered_is_what_is_described(gateway: Gateway) -> None:
+    document = await fetched(gateway)
+    created = (await gateway.post()).json()
+    answers = {
+        "Prediction": created,
+        "PredictionPage": (await gateway.client.get("/v1/predictions")).json(),
+        "Model": (await gateway.client.get("/v1/models/local/echo")).json(),
+        "ModelPage": (await gateway.client.get("/v1/models")).json(),
+        "Problem": (await gateway.client.get("/v1/predictions/nothing")).json(),
+    }
+
+    for name, answer in answers.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        jsonschema_rs.validator_for(schema).validate(answer)
+
+
+async def test_the_document_changes_with_the_models(gateway: Gateway) -> None:
+    before = await fetched(gateway)
+    await gateway.store.announce(TREE, worker="w2", lease=60)
+    await gateway.client.get("/v1/models/acme/tree")
+    after = await fetched(gateway)
+
+    assert {"/v1/models/acme/tree/predictions"} == after["paths"].keys() - before["paths"].keys()
+
+
+async def test_the_document_names_the_address_that_the_client_knows(gateway: Gateway) -> None:
+    answer = await gateway.client.get("/openapi.json", headers={"host": "rabbit.example"})
+
+    assert [{"url": "http://rabbit.example"}] == answer.json()["servers"]
