@@ -1,0 +1,175 @@
+"""The broker on RabbitMQ: quorum queues, confirmed publishes, and connections that come back by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+from pika import BasicProperties
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.spec import Queue
+
+from leveret.backends.rabbitmq.connection import Connection, connect, hosts
+from leveret.backends.rabbitmq.consumer import Consumer
+from leveret.backends.rabbitmq.listener import Listener
+from leveret.backends.rabbitmq.publisher import Message, Publisher
+from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
+from leveret.backends.rabbitmq.topology import MAX_LENGTH, NOT_FOUND, Topology
+from leveret.core import lanes, wire
+from leveret.core.prediction import Prediction
+from leveret.errors import BrokerUnavailable
+
+FIRST_CONTACT: Final = 5.0
+"""Seconds to wait for the first connection; after that it is tried further in the background."""
+
+CONNECTION_PATIENCE: Final = 15.0
+"""Seconds that a declaration waits for a connection."""
+
+_PERSISTENT: Final = 2
+
+_log = structlog.get_logger()
+
+
+class RabbitBroker:
+    """The durable queues on RabbitMQ. Made by `open_broker`."""
+
+    def __init__(
+        self, *, topology: Topology, publishers: Presence[Publisher], connections: Presence[Connection]
+    ) -> None:
+        self._topology = topology
+        self._publishers = publishers
+        self._connections = connections
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a publish can be tried now: connected, and not blocked by an alarm."""
+        publisher = self._publishers.value
+        return publisher is not None and not publisher.blocked
+
+    async def declare(self, model: str) -> None:
+        """Make sure that the model's queues exist, now and after each new connection. Raises BrokerUnavailable."""
+        self._topology.add(model)
+        try:
+            async with asyncio.timeout(CONNECTION_PATIENCE):
+                await self._topology.declare_model(await self._connections.wait(), model)
+        except TimeoutError:
+            raise BrokerUnavailable(reason="it is not connected") from None
+        except AMQPError as error:
+            raise BrokerUnavailable(reason=str(error)) from error
+
+    async def publish(self, prediction: Prediction, *, delay: float = 0.0) -> None:
+        """Queue it in its lane, durably, once `delay` seconds have passed; returns after the broker's confirm.
+
+        Raises BrokerUnavailable (nothing was sent), QueueRefused (not queued) or PublishUnconfirmed (unknown).
+        """
+        message = Message(
+            self._topology.rung(delay) if delay > 0 else self._topology.exchange,
+            self._topology.routing_key(prediction.model, prediction.lane),
+            wire.encode(prediction),
+            BasicProperties(content_type=wire.CONTENT_TYPE, delivery_mode=_PERSISTENT, message_id=prediction.id),
+            prediction.model,
+        )
+        await self._publisher().publish(message)
+
+    @asynccontextmanager
+    async def consume(self, model: str, *, capacity: int) -> AsyncIterator[Consumer]:
+        """Consume the model's lanes, holding at most `capacity` deliveries per lane.
+
+        On leaving, what was not taken goes back to its queue.
+        """
+        consumer = Consumer(
+            model,
+            capacity=capacity,
+            connections=self._connections,
+            topology=self._topology,
+            republish=self._republish,
+        )
+        async with beside(keep_trying(consumer.attempt, what=f"to consume {model}")):
+            yield consumer
+
+    async def depth(self, model: str) -> tuple[int, ...]:
+        """How many messages wait in each lane. Raises BrokerUnavailable."""
+        connection = self._connections.value
+        if connection is None:
+            raise BrokerUnavailable(reason="it is not connected")
+        try:
+            async with connection.channel() as channel:
+                counts: list[int] = []
+                for lane in range(lanes.COUNT):
+                    queue = self._topology.queue(model, lane)
+                    found = await channel.call(Queue.DeclareOk, channel.raw.queue_declare, queue=queue, passive=True)
+                    counts.append(found.message_count)
+                return tuple(counts)
+        except ChannelClosedByBroker as error:
+            if error.reply_code == NOT_FOUND:
+                return (0,) * lanes.COUNT
+            raise BrokerUnavailable(reason=str(error)) from error
+        except AMQPError as error:
+            raise BrokerUnavailable(reason=str(error)) from error
+
+    async def tell(self, worker: str, message: bytes) -> None:
+        """Send a control message to one worker, at most once. Raises Unavailable."""
+        await self._publisher().publish(
+            Message(self._topology.control, worker, message, BasicProperties(), worker), mandatory=False
+        )
+
+    @asynccontextmanager
+    async def listen(self, worker: str) -> AsyncIterator[Listener]:
+        """The control messages sent to this worker while it listens."""
+        listener = Listener(worker, connections=self._connections, topology=self._topology)
+        async with beside(keep_trying(listener.attempt, what=f"to listen as {worker}")):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_CONTACT):
+                    await listener.listening.wait()
+            yield listener
+
+    def _publisher(self) -> Publisher:
+        publisher = self._publishers.value
+        if publisher is None:
+            raise BrokerUnavailable(reason="it is not connected")
+        return publisher
+
+    async def _republish(self, prediction: Prediction, delay: float) -> None:
+        await self.publish(prediction, delay=delay)
+
+
+@asynccontextmanager
+async def open_broker(
+    urls: str, *, namespace: str = "leveret", max_length: int = MAX_LENGTH
+) -> AsyncIterator[RabbitBroker]:
+    """The broker at these comma separated amqp:// URLs, which are the nodes of one cluster.
+
+    Publishing and consuming have a connection each, since an alarm blocks every connection that publishes. Without
+    a connection for the first few seconds the broker is there all the same, and not `accepting`. Raises InvalidSetting.
+    """
+    topology = Topology(namespace, max_length=max_length)
+    publishers: Presence[Publisher] = Presence()
+    connections: Presence[Connection] = Presence()
+    places, other_places = itertools.cycle(hosts(urls)), itertools.cycle(hosts(urls))
+
+    async def hold_connection() -> BaseException:
+        async with connect(next(places), role="consumer") as connection:
+            await topology.declare(connection)
+            with connections.present(connection):
+                return await connection.lost()
+
+    async def hold_publisher() -> BaseException:
+        async with connect(next(other_places), role="publisher") as connection:
+            await topology.declare(connection)
+            async with Publisher.on(connection) as publisher:
+                with publishers.present(publisher):
+                    return await publisher.lost()
+
+    async with (
+        beside(keep_trying(hold_connection, what="to connect to RabbitMQ for consuming")),
+        beside(keep_trying(hold_publisher, what="to connect to RabbitMQ for publishing")),
+    ):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_CONTACT):
+                await connections.wait()
+                await publishers.wait()
+        yield RabbitBroker(topology=topology, publishers=publishers, connections=connections)

@@ -1,0 +1,125 @@
+"""The ledger: which deliveries of a channel are still to be settled, and the settling."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import structlog
+from pika.channel import Channel
+
+from leveret.core.prediction import Prediction
+from leveret.errors import Unavailable
+
+REFUSED_PAUSE: Final = 1.0
+"""Seconds before a delivery goes back whose delayed copy could not be published: the queue would return it at once."""
+
+Republish: TypeAlias = Callable[[Prediction, float], Awaitable[None]]
+
+_log = structlog.get_logger()
+
+
+class Ledger:
+    """The open deliveries of one channel. Acks are collected and sent once for each tick of the loop.
+
+    Once the channel is closed everything here does nothing: the broker delivers it all again by itself.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[int, None] = {}
+        self._acknowledged: list[int] = []
+
+    def enter(self, tag: int) -> None:
+        """A delivery has come. Tags count up from 1."""
+        self._open[tag] = None
+
+    def holds(self, tag: int) -> bool:
+        """Whether the delivery is still ours to settle."""
+        return tag in self._open and self._channel.is_open
+
+    def ack(self, tag: int) -> None:
+        """It is dealt with."""
+        if self._settle(tag):
+            if not self._acknowledged:
+                self._loop.call_soon(self._send_acks)
+            self._acknowledged.append(tag)
+
+    def give_back(self, tag: int) -> None:
+        """Deliver it again, to anyone, at once."""
+        if self._settle(tag):
+            self._channel.basic_nack(tag, requeue=True)
+
+    def reject(self, tag: int) -> None:
+        """Keep it as a dead letter."""
+        if self._settle(tag):
+            self._channel.basic_reject(tag, requeue=False)
+
+    def close(self) -> None:
+        """Give back whatever is still open."""
+        self._send_acks()
+        self._open.clear()
+        if self._channel.is_open:
+            self._channel.basic_nack(0, multiple=True, requeue=True)
+
+    def _settle(self, tag: int) -> bool:
+        if not self.holds(tag):
+            return False
+        del self._open[tag]
+        return True
+
+    def _send_acks(self) -> None:
+        """One ack for all that lies below the first open delivery, and one for each of the others."""
+        tags = sorted(self._acknowledged)
+        self._acknowledged.clear()
+        if not self._channel.is_open:
+            return
+        below = bisect_left(tags, next(iter(self._open))) if self._open else len(tags)
+        if below:
+            self._channel.basic_ack(tags[below - 1], multiple=True)
+        for tag in tags[below:]:
+            self._channel.basic_ack(tag)
+
+
+class RabbitDelivery:
+    """A prediction in a worker's hand."""
+
+    __slots__ = ("_ledger", "_republish", "_tag", "prediction")
+
+    def __init__(self, prediction: Prediction, *, tag: int, ledger: Ledger, republish: Republish) -> None:
+        self.prediction = prediction
+        self._tag = tag
+        self._ledger = ledger
+        self._republish = republish
+
+    def ack(self) -> None:
+        """It is dealt with."""
+        self._ledger.ack(self._tag)
+
+    def reject(self) -> None:
+        """It can never be dealt with: keep it as a dead letter."""
+        self._ledger.reject(self._tag)
+
+    async def retry(self, delay: float) -> None:
+        """Give it back to be delivered again after about `delay` seconds; 0: at once, to the front."""
+        if delay <= 0:
+            self._ledger.give_back(self._tag)
+        elif self._ledger.holds(self._tag):
+            await self._postpone(delay)
+
+    async def _postpone(self, delay: float) -> None:
+        """Publish the copy that waits, then acknowledge: a crash in between makes two of it, never none."""
+        copied = False
+        try:
+            await self._republish(self.prediction, delay)
+            copied = True
+        except Unavailable as error:
+            _log.warning("a retry could not be postponed", prediction_id=self.prediction.id, reason=str(error))
+        finally:
+            if copied:
+                self._ledger.ack(self._tag)
+            else:
+                asyncio.get_running_loop().call_later(REFUSED_PAUSE, self._ledger.give_back, self._tag)

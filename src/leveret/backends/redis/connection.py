@@ -1,0 +1,85 @@
+"""Connections to Redis: how they are made, what counts as losing one, and how long to wait before the next."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import InvalidResponse, MasterDownError, ReadOnlyError, ResponseError
+from redis.exceptions import TimeoutError as TooSlow
+
+from leveret.errors import InvalidSetting
+
+Part: TypeAlias = bytes | str | int
+Command: TypeAlias = tuple[Part, ...]
+Reply: TypeAlias = "int | bytes | list[Reply] | None"
+
+LOST: Final = (Disconnected, TooSlow, InvalidResponse, ReadOnlyError, MasterDownError, OSError)
+"""Errors after which another connection may do better: it broke, the server loads its files, or it is a replica."""
+
+ANSWER_TIMEOUT: Final = 10.0
+"""Seconds without an answer after which a connection counts as lost."""
+
+_CONNECT_TIMEOUT: Final = 5.0
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+
+
+class Connector:
+    """Makes connections to one server; redis-py knows about URLs, passwords and TLS."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._pool = ConnectionPool.from_url(
+                url, protocol=2, socket_timeout=None, socket_connect_timeout=_CONNECT_TIMEOUT
+            )
+        except ValueError as error:
+            raise InvalidSetting(name="store_url", source="the settings", reason=str(error)) from error
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """A new connection, closed at the end. Raises one of LOST."""
+        raw = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py leaves it unannotated
+        try:
+            await raw.connect()
+            yield Connection(raw)
+        finally:
+            await raw.disconnect(nowait=True)
+
+
+class Connection:
+    """Commands go out as one write, answers come back one by one."""
+
+    def __init__(self, raw: AbstractConnection) -> None:
+        self._raw = raw
+
+    async def send(self, packed: Iterable[bytes]) -> None:
+        """Send the packed commands. Raises one of LOST."""
+        await self._raw.send_packed_command(packed, check_health=False)
+
+    async def read(self) -> Reply | ResponseError:
+        """The next answer; an error that concerns one command only is an answer too. Raises one of LOST."""
+        try:
+            reply: Reply = await self._raw.read_response()
+        except LOST:
+            raise
+        except ResponseError as error:
+            return error
+        return reply
+
+
+def pack(command: Command) -> bytes:
+    """The command as it is sent. hiredis does in less than 1 µs what takes redis-py 19 µs."""
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub is unfinished
+    return packed
+
+
+def pause(failures: int) -> float:
+    """How long to wait after so many failures in a row: exponential, with full jitter."""
+    longest: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+    return random.uniform(0, longest)  # noqa: S311 - jitter, no secret

@@ -1,0 +1,40 @@
+"""The keys: what is kept where.
+
+{ns}:p:{id}             hash    the record: `spec` is the prediction as it was submitted, the other fields are what
+                                its events have made of it (an absent one has its default) and the run's lease
+{ns}:e:{id}             list    the log, one JSON event per entry; also the channel on which new ones are published
+{ns}:account:{account}  zset    its predictions, for listing
+{ns}:outstanding        hash    how many predictions of a model an account has that have not ended
+{ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
+{ns}:leases             zset    running, by when their lease expires, in ms
+{ns}:cards              hash    the cards by model
+{ns}:presence           zset    model and worker, by when they count as gone, in ms
+"""
+
+from __future__ import annotations
+
+
+class Keys:
+    """All keys of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.outstanding = f"{namespace}:outstanding"
+        self.outbox = f"{namespace}:outbox"
+        self.leases = f"{namespace}:leases"
+        self.cards = f"{namespace}:cards"
+        self.presence = f"{namespace}:presence"
+        self._records = f"{namespace}:p:"
+        self._logs = f"{namespace}:e:"
+        self._accounts = f"{namespace}:account:"
+
+    def record(self, prediction_id: str) -> str:
+        """The record of a prediction."""
+        return self._records + prediction_id
+
+    def log(self, prediction_id: str) -> str:
+        """The log of a prediction."""
+        return self._logs + prediction_id
+
+    def account(self, account: str) -> str:
+        """The predictions of an account."""
+        return self._accounts + account

@@ -1,0 +1,243 @@
+"""The store: the ports as commands that travel through the batcher."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from leveret.backends.redis import record, replies, scripts
+from leveret.backends.redis.batcher import Batcher
+from leveret.backends.redis.commands import Commands
+from leveret.backends.redis.connection import Connector, Reply
+from leveret.backends.redis.follow import Logs
+from leveret.backends.redis.keys import Keys
+from leveret.backends.redis.record import Snapshot
+from leveret.backends.redis.subscriptions import Subscriptions
+from leveret.core import events, lifecycle
+from leveret.core.card import Card, Listing
+from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.ports import Busy, Claim, Claimed, Finished, Query, Running
+from leveret.core.prediction import Prediction
+from leveret.errors import PredictionNotFound, StoreUnavailable
+
+_PAGE: Final = 100
+"""How many records a search looks through at once when it filters."""
+
+_EXISTS: Final = -1
+"""The answer of create.lua when there is such a record already."""
+
+_MISSING: Final = -2
+"""The answer of claim.lua when there is no such record."""
+
+_card_encoder = msgspec.json.Encoder()
+_card_decoder = msgspec.json.Decoder(Card)
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_store(url: str, *, namespace: str = "leveret", patience: float = 30.0) -> AsyncIterator[RedisStore]:
+    """The store at `url`. A call waits up to `patience` seconds for a server that has gone to come back.
+
+    Raises InvalidSetting, and StoreUnavailable when there is no server in time.
+    """
+    connector = Connector(url)
+    keys = Keys(namespace)
+    loaded = scripts.load()
+    batcher = Batcher(connector, scripts=list(loaded), patience=patience)
+    subscriptions = Subscriptions(connector, patience=patience)
+    logs = Logs(batcher=batcher, subscriptions=subscriptions, keys=keys)
+    tasks = [asyncio.create_task(batcher.run()), asyncio.create_task(subscriptions.run())]
+    for task in tasks:
+        task.add_done_callback(_report)
+    try:
+        await batcher.send([("PING",)])
+        yield RedisStore(batcher=batcher, commands=Commands(keys=keys, scripts=loaded), keys=keys, logs=logs)
+    finally:
+        await _stop(tasks)
+
+
+class RedisStore:
+    """Implements core.ports.Store."""
+
+    def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
+        self._batcher = batcher
+        self._commands = commands
+        self._keys = keys
+        self._logs = logs
+
+    # Predictions
+
+    async def create(self, prediction: Prediction) -> Prediction:
+        """See core.ports.Predictions."""
+        (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time())])
+        lane = replies.number(reply)
+        if lane == _EXISTS:
+            return await self.get(prediction.id)
+        return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+
+    async def get(self, prediction_id: str) -> Prediction:
+        """See core.ports.Predictions."""
+        snapshots = await self._snapshots([prediction_id])
+        if not snapshots:
+            raise PredictionNotFound(prediction_id=prediction_id)
+        (prediction,) = await self._whole(snapshots)
+        return prediction
+
+    async def search(self, query: Query) -> list[Prediction]:
+        """See core.ports.Predictions."""
+        found: list[Snapshot] = []
+        before = query.before
+        filters = query.status is not None or query.model is not None
+        while (missing := query.limit - len(found)) > 0:
+            count = max(missing, _PAGE) if filters else missing
+            ids = await self._page(query.account, before, count)
+            found += [snapshot for snapshot in await self._snapshots(ids) if _fits(snapshot.prediction, query)]
+            if len(ids) < count:
+                break
+            before = ids[-1]
+        return await self._whole(found[: query.limit])
+
+    def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
+        """See core.ports.Predictions."""
+        return self._logs.follow(prediction_id, after=after)
+
+    async def end(self, prediction_id: str, ending: Failed | Canceled) -> bool:
+        """See core.ports.Predictions."""
+        (reply,) = await self._batcher.send([self._commands.end(prediction_id, ending)])
+        return reply == 1
+
+    # Runs
+
+    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
+        """See core.ports.Runs."""
+        if not predictions:
+            return []
+        at = time.time()
+        commands = self._commands.claims(predictions, worker=worker, lease=lease, at=at)
+        answers = await self._batcher.send(commands)
+        missing = [place for place, answer in enumerate(answers) if answer == _MISSING]
+        if missing:
+            rebuilding = [self._commands.rebuild(predictions[place], at=at) for place in missing]
+            again = await self._batcher.send(rebuilding + [commands[place] for place in missing])
+            for place, answer in zip(missing, again[len(missing) :], strict=True):
+                answers[place] = answer
+        return [_claim(answer) for answer in answers]
+
+    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[bool]:
+        """See core.ports.Runs."""
+        commands = [self._commands.beat(run, worker=worker, lease=lease) for run in runs]
+        return [reply == 1 for reply in await self._batcher.send(commands)]
+
+    async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
+        """See core.ports.Runs."""
+        (reply,) = await self._batcher.send([self._commands.append(run, reports, worker=worker, number=number)])
+        return reply == 1
+
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+        """See core.ports.Runs."""
+        commands = [self._commands.end(run.id, ending, worker=worker) for run, ending in endings]
+        return [reply == 1 for reply in await self._batcher.send(commands)]
+
+    # Registry
+
+    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+        """See core.ports.Registry."""
+        encoded = _card_encoder.encode(card)
+        await self._batcher.send([self._commands.announce(card.model, encoded, worker=worker, lease=lease)])
+
+    async def cards(self) -> list[Listing]:
+        """See core.ports.Registry."""
+        (reply,) = await self._batcher.send([self._commands.cards()])
+        encoded, present = replies.array(reply)
+        workers = Counter(member.decode().partition(" ")[0] for member in replies.strings(present))
+        cards = [_card_decoder.decode(card) for card in replies.strings(encoded)]
+        return [Listing(card=card, workers=workers[card.model]) for card in sorted(cards, key=lambda card: card.model)]
+
+    # Upkeep
+
+    async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._due(self._keys.outbox, age=age, hold=hold, limit=limit)
+
+    async def published(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Upkeep."""
+        if prediction_ids:
+            await self._batcher.send([("ZREM", self._keys.outbox, *prediction_ids)])
+
+    async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._due(self._keys.leases, age=0, hold=hold, limit=limit)
+
+    async def _due(self, key: str, *, age: float, hold: float, limit: int) -> list[Prediction]:
+        (reply,) = await self._batcher.send([self._commands.due(key, age=age, hold=hold, limit=limit)])
+        ids = [prediction_id.decode() for prediction_id in replies.strings(reply)]
+        found = [snapshot.prediction for snapshot in await self._snapshots(ids)]
+        if len(found) < len(ids):  # their records are gone, and so is their need of a message
+            await self._batcher.send([("ZREM", key, *set(ids).difference([prediction.id for prediction in found]))])
+        return found
+
+    async def _page(self, account: str, before: str | None, count: int) -> list[str]:
+        """The account's next ids below `before`, highest first."""
+        highest = "+" if before is None else f"({before}"
+        command = ("ZREVRANGEBYLEX", self._keys.account(account), highest, "-", "LIMIT", 0, count)
+        (reply,) = await self._batcher.send([command])
+        return [prediction_id.decode() for prediction_id in replies.strings(reply)]
+
+    async def _snapshots(self, prediction_ids: Sequence[str]) -> list[Snapshot]:
+        """The records that exist of these, in their order."""
+        if not prediction_ids:
+            return []
+        answers = await self._batcher.send([("HGETALL", self._keys.record(one)) for one in prediction_ids])
+        return [record.decode(fields) for answer in answers if (fields := replies.mapping(answer))]
+
+    async def _whole(self, snapshots: Sequence[Snapshot]) -> list[Prediction]:
+        """The predictions with everything that stands only in the logs."""
+        live = [one.submitted for one in snapshots if one.live]
+        if not live:
+            return [one.prediction for one in snapshots]
+        answers = await self._batcher.send([("LRANGE", self._keys.log(one.id), 0, -1) for one in live])
+        folded = iter([_folded(submitted, log) for submitted, log in zip(live, answers, strict=True)])
+        return [next(folded) if one.live else one.prediction for one in snapshots]
+
+
+def _fits(prediction: Prediction, query: Query) -> bool:
+    return query.status in {None, prediction.status} and query.model in {None, prediction.model}
+
+
+def _folded(submitted: Prediction, log: Reply) -> Prediction:
+    return lifecycle.fold(submitted, [events.decode(data) for data in replies.strings(log)])
+
+
+def _claim(answer: Reply) -> Claim:
+    match replies.number(answer):
+        case 0:
+            return Finished()
+        case -1:
+            return Busy()
+        case -2:
+            raise StoreUnavailable(reason="the record could not be rebuilt")
+        case attempt:
+            return Claimed(attempt)
+
+
+async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until it is done: a task group whose connection breaks at that moment forgets that it was cancelled."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=1.0)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Say why a background task has ended; from then on every call raises StoreUnavailable."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("the connection to the store has ended", exc_info=error)

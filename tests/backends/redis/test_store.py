@@ -1,0 +1,100 @@
+"""The Redis store against real servers."""
+
+from __future__ import annotations
+
+import time
+
+from leveret.backends.redis import scripts
+from leveret.backends.redis.batcher import Batcher
+from leveret.backends.redis.commands import Commands
+from leveret.backends.redis.connection import Command, Reply
+from leveret.backends.redis.keys import Keys
+from leveret.backends.redis.store import RedisStore
+from leveret.core.events import Canceled, Ending
+from leveret.core.ports import Running
+from leveret.testing.conformance.arrange import (
+    LONG,
+    a_prediction,
+    a_run,
+    canceled,
+    claimed,
+    eventually,
+    failed,
+    reset,
+    settle,
+    succeeded,
+)
+from leveret.testing.conformance.registry import ECHO
+from leveret.testing.conformance.store import StoreConformance
+from tests.backends.redis.steps import ask, keys, output, state
+
+
+class TestConformance(StoreConformance):
+    """Everything that every store must do."""
+
+
+async def test_nothing_is_left_of_what_has_ended(store: RedisStore, line: Batcher, namespace: str) -> None:
+    runs = [await a_run(store) for _ in range(4)]
+    rebuilt = await claimed(store, a_prediction())
+    queued = await store.create(a_prediction())
+    ways: list[Ending] = [succeeded(runs[0]), failed(runs[1]), Canceled(at=time.time(), attempt=1), reset(runs[3])]
+    await store.settle(list(zip(runs, ways, strict=True)), worker="w1")
+    await settle(store, rebuilt, succeeded(rebuilt))
+    for left in (runs[3].id, queued.id):
+        await store.end(left, canceled())
+
+    kinds = {key.split(b":")[1] for key in await keys(line, namespace)}
+    assert kinds == {b"p", b"e", b"account"}
+
+
+async def test_a_record_that_is_gone_is_not_asked_for_again(store: RedisStore, line: Batcher, namespace: str) -> None:
+    gone, stays = await store.create(a_prediction()), await store.create(a_prediction())
+    await ask(line, "DEL", f"{namespace}:p:{gone.id}", f"{namespace}:e:{gone.id}")
+
+    assert await store.unpublished(age=0, hold=0, limit=10) == [stays]
+
+    assert await ask(line, "ZRANGE", f"{namespace}:outbox", 0, -1) == [stays.id.encode()]
+
+
+async def test_the_presence_of_lost_workers_is_forgotten(store: RedisStore, line: Batcher, namespace: str) -> None:
+    await store.announce(ECHO, worker="lost", lease=0.02)
+    await eventually(store.cards, lambda listings: listings[0].workers == 0)
+
+    await store.announce(ECHO, worker="alive", lease=LONG)
+
+    assert await ask(line, "ZRANGE", f"{namespace}:presence", 0, -1) == [b"local/echo alive"]
+
+
+async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace: str) -> None:
+    commands = Commands(keys=Keys(namespace), scripts=scripts.load())
+    prediction = a_prediction()
+    run = Running(prediction.id, 1)
+    steps: list[Command] = [
+        commands.create(prediction, at=1.0),
+        *commands.claims([prediction], worker="w1", lease=LONG, at=2.0),
+        commands.append(run, [output(run)], worker="w1", number=1),
+        commands.beat(run, worker="w1", lease=LONG),
+        commands.end(run.id, reset(run), worker="w1"),
+        *commands.claims([prediction], worker="w2", lease=LONG, at=3.0),
+        commands.end(run.id, succeeded(Running(run.id, 2)), worker="w2"),
+    ]
+    again: list[tuple[Reply, Reply]] = []
+
+    for step in steps:
+        first = await ask(line, *step)
+        before = await state(line, namespace)
+        again.append((first, await ask(line, *step)))
+        assert await state(line, namespace) == before
+
+    assert again == [(0, -1), (1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (1, 1)]
+
+
+async def test_a_reset_that_comes_again_late_does_not_touch_the_next_run(store: RedisStore) -> None:
+    prediction = await store.create(a_prediction())
+    first = await claimed(store, prediction)
+    await settle(store, first, reset(first))
+    second = await claimed(store, prediction)
+
+    assert not await settle(store, first, reset(first))
+
+    assert await settle(store, second, succeeded(second))
