@@ -1,1 +1,7 @@
 """Leveret puts a Python AI model behind RabbitMQ: accepted in a millisecond, run once, never lost."""
+
+from leveret.model.context import Context
+from leveret.model.declare import model
+from leveret.model.file import File
+
+__all__ = ["Context", "File", "model"]

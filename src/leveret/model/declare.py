@@ -1,0 +1,102 @@
+"""The declaration: `@model` marks what a worker shall serve, and says how."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Annotated, Final, TypedDict, TypeVar, Unpack, overload
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from leveret.core.prediction import MODEL_NAME
+from leveret.errors import ModelLoadError
+from leveret.model import where
+from leveret.model.where import Target
+
+OWNER: Final = "local"
+"""Who owns a model whose name does not say."""
+
+_MARK: Final = "__leveret_options__"
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `@model` was told. `batch` is None for a model that takes one input at a time."""
+
+    name: str
+    batch: Annotated[int, Meta(ge=1)] | None = None
+    batch_window: Annotated[float, Meta(ge=0)] = 0.01
+
+
+class Given(TypedDict, total=False):
+    """The options of `@model`, each as the user may write it."""
+
+    name: str
+    """`owner/name`, or a name of the owner `local`; otherwise made of the name of the function or class."""
+
+    batch: int
+    """At most so many inputs in one call. The model then takes lists and returns a list of the same length."""
+
+    batch_window: float
+    """How long an input may wait for others to fill its batch, in seconds."""
+
+
+T = TypeVar("T", bound=Target)
+
+
+@overload
+def model(target: T, /) -> T: ...
+@overload
+def model(**options: Unpack[Given]) -> Callable[[T], T]: ...
+def model(target: T | None = None, /, **options: Unpack[Given]) -> T | Callable[[T], T]:
+    """Mark a function, a generator function or a class with `predict` (and `setup`) as a model.
+
+    What is marked stays what it was: it can be called and tested as if it were not. Options are described in
+    `Given`. Raises ModelLoadError.
+    """
+    if target is not None:
+        return _marked(target, options)
+    return lambda target: _marked(target, options)
+
+
+def options_of(target: object) -> Options | None:
+    """The options of what `@model` has marked itself; a subclass of a model is not one."""
+    options = vars(target).get(_MARK) if hasattr(target, "__dict__") else None
+    return options if isinstance(options, Options) else None
+
+
+def default_options(target: Target) -> Options:
+    """The options of what is served without a mark. Raises ModelLoadError."""
+    return _options(target, {})
+
+
+def _marked(target: T, given: Given) -> T:
+    setattr(target, _MARK, _options(target, given))
+    return target
+
+
+def _options(target: Target, given: Given) -> Options:
+    if not (inspect.isclass(target) or inspect.isroutine(inspect.unwrap(target))):
+        raise ModelLoadError(where=where.of(target), reason="@model goes on a function or a class, on nothing else")
+    try:
+        options = msgspec.convert({"name": _default_name(target), **given}, Options)
+    except msgspec.ValidationError as error:
+        known = ", ".join(Options.__struct_fields__)
+        raise ModelLoadError(where=where.of(target), reason=f"@model: {error}; its options are {known}") from error
+    if "/" not in options.name:
+        options = replace(options, name=f"{OWNER}/{options.name}")
+    if not MODEL_NAME.fullmatch(options.name):
+        reason = (
+            f"{options.name!r} is no name for a model: write @model(name='owner/name') with a-z, 0-9, '_', '.', '-'"
+        )
+        raise ModelLoadError(where=where.of(target), reason=reason)
+    if "batch_window" in given and options.batch is None:
+        raise ModelLoadError(where=where.of(target), reason="@model: batch_window means nothing without batch")
+    return options
+
+
+def _default_name(target: Target) -> str:
+    return _HUMP.sub("_", getattr(target, "__name__", "")).lower()

@@ -1,0 +1,80 @@
+"""The model process: loads the user's model, sets it up, runs what its worker sends and tells how it went.
+
+`python -m leveret.worker.child FD TARGET` is how worker.process starts it, with one end of a socket pair as the
+inherited file descriptor FD. The user's code runs in the main thread. The process ends when it is told to stop
+and has finished, at once when its worker is gone, and never because of what the user's code raises.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from leveret.errors import ModelLoadError
+from leveret.model.load import Model, load
+from leveret.worker.caller import Caller, raised
+from leveret.worker.channel import Channel
+from leveret.worker.frames import NotReady, Ready, Run, Stop
+
+_PR_SET_PDEATHSIG: Final = 1
+"""From linux/prctl.h."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until told to stop; the exit code is 1 if the model cannot be served."""
+    descriptor, target = arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the worker too, which then stops its children
+    _die_with_worker()
+    channel = Channel(int(descriptor))
+    try:
+        model = load(target)
+        caller = Caller(model=model, predict=model.start(), channel=channel)
+    except BaseException as error:
+        channel.send([_not_ready(error)])
+        return 1
+    channel.send([_ready(model)])
+    _serve(channel, caller)
+    return 0
+
+
+def _serve(channel: Channel, caller: Caller) -> None:
+    while True:
+        match channel.take():
+            case Run(items=items):
+                caller.run(items)
+            case Stop():
+                return
+
+
+def _ready(model: Model) -> Ready:
+    return Ready(
+        model=model.options.name,
+        version=model.version,
+        input_schema=model.inputs.schema,
+        output_schema=model.output_schema,
+        description=model.description,
+        batch=model.options.batch or 1,
+        batch_window=model.options.batch_window,
+        streams=model.streams,
+    )
+
+
+def _not_ready(error: BaseException) -> NotReady:
+    outcome = raised(error)
+    if not isinstance(error, ModelLoadError):
+        return NotReady(error=outcome.error, traceback=outcome.traceback, usage=False)
+    cause = error.__cause__
+    return NotReady(error=outcome.error, traceback=raised(cause).traceback if cause else "", usage=True)
+
+
+def _die_with_worker() -> None:
+    """Have the kernel kill this process if its worker dies, even while the model never lets Python's threads run."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

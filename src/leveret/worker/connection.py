@@ -1,0 +1,179 @@
+"""The connection: a worker's end of the socket pair, over which it sends runs and hears what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from leveret.core.outcome import Crashed, HandedBack, Outcome
+from leveret.errors import Undecodable
+from leveret.worker import frames
+from leveret.worker.frames import Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Splitter, Stop, Wrote
+
+FromRun: TypeAlias = Chunks | Wrote | Progressed | Ended
+"""What a run says; the last is how it has ended."""
+
+AHEAD: Final = 4 * 1024 * 1024
+"""How many bytes are read ahead of who listens; then a talkative model waits for its worker."""
+
+NOT_BEGUN: Final = HandedBack("its model process ended before it began")
+
+
+class _Heard:
+    """What the runs of one batch have said and nobody has taken yet."""
+
+    def __init__(self, runs: int) -> None:
+        self.running = runs
+        self.frames: list[FromRun] = []
+        self.arrived = asyncio.Event()
+        self.wanted = True
+
+
+class _Place(Struct, frozen=True):
+    """Where a run under way belongs: its batch, and the number of its call of the model."""
+
+    heard: _Heard
+    call: int
+
+
+class Connection(asyncio.Protocol):
+    """Bytes to frames, frames to whoever waits for them, and flow control both ways.
+
+    `setup` is answered by the process's first frame, or by its end. Calls of the model are numbered in the order
+    in which they were sent, which is the order in which the process makes them.
+    """
+
+    def __init__(self, *, on_lost: Callable[[], None]) -> None:
+        self.setup: asyncio.Future[Ready | NotReady] = asyncio.get_running_loop().create_future()
+        self.lost = False
+        self.damage = ""
+        self._on_lost = on_lost
+        self._splitter = Splitter()
+        self._writable = asyncio.Event()
+        self._under_way: dict[tuple[str, int], _Place] = {}
+        self._calls = 0
+        self._unheard = 0
+        self._ahead = 0
+        self._over = False
+        self._transport: asyncio.Transport
+
+    @property
+    def idle(self) -> bool:
+        """Whether the model is set up and runs nothing."""
+        return self.setup.done() and not self.setup.cancelled() and not self._under_way
+
+    async def run(self, calls: Sequence[Sequence[Item]]) -> AsyncGenerator[list[FromRun], None]:
+        """Make these calls; yields whatever has been said since the last look, until every run has ended."""
+        await self._writable.wait()
+        heard = _Heard(sum(map(len, calls)))
+        try:
+            self._begin(calls, heard)
+            while heard.running or heard.frames:
+                await heard.arrived.wait()
+                yield self._taken(heard)
+        finally:
+            heard.wanted = False
+            self._taken(heard)
+
+    def stop(self) -> None:
+        """Ask the process to finish what it was sent, then to end."""
+        if not self._transport.is_closing():
+            self._transport.write(frames.encode(Stop()))
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._transport.abort()
+
+    def crash(self, cause: str) -> None:
+        """The process has ended: the call it was in the middle of has crashed, those behind have not begun."""
+        culprit = next((place.call for place in self._under_way.values()), 0)
+        crashed = Crashed(cause)
+        self._end(cause, lambda place: crashed if place.call == culprit else NOT_BEGUN)
+
+    def hand_back(self, reason: str) -> None:
+        """No run ends here any more, whatever the process still says."""
+        outcome = HandedBack(reason)
+        self._end(reason, lambda _: outcome)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what a stream gets
+        """Begin to read."""
+        self._transport = transport
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on every frame that is complete now."""
+        try:
+            said = self._splitter.feed(data)
+        except Undecodable as error:
+            self.damage = str(error)
+            self.close()
+            return
+        for frame in said:
+            match frame:
+                case Ended() | Chunks() | Wrote() | Progressed():
+                    self._hear(frame)
+                case Ready() | NotReady() if not self.setup.done():
+                    self.setup.set_result(frame)
+                case _:
+                    pass
+        self._ahead += len(data)
+        # While a frame is not complete there is nothing to hear, however long it is.
+        if self._unheard and self._ahead > AHEAD:
+            self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Send nothing more for now."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Send again."""
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process has closed its end, most likely by ending."""
+        self.lost = True
+        self._writable.set()
+        self._on_lost()
+
+    def _begin(self, calls: Sequence[Sequence[Item]], heard: _Heard) -> None:
+        for call in calls:
+            self._calls += 1
+            place = _Place(heard, self._calls)
+            for item in call:
+                self._under_way[item.id, item.attempt] = place
+        if self._over:
+            self._end(NOT_BEGUN.reason, lambda _: NOT_BEGUN)
+            return
+        self._transport.write(b"".join([frames.encode(Run(list(call))) for call in calls]))
+
+    def _hear(self, frame: FromRun) -> None:
+        key = (frame.id, frame.attempt)
+        place = self._under_way.get(key)
+        if place is None:
+            return
+        if isinstance(frame, Ended):
+            del self._under_way[key]
+            place.heard.running -= 1
+        if place.heard.wanted:
+            self._unheard += 1
+            place.heard.frames.append(frame)
+            place.heard.arrived.set()
+
+    def _taken(self, heard: _Heard) -> list[FromRun]:
+        taken, heard.frames = heard.frames, []
+        heard.arrived.clear()
+        self._unheard -= len(taken)
+        self._ahead = 0
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        return taken
+
+    def _end(self, reason: str, outcome: Callable[[_Place], Outcome]) -> None:
+        self._over = True
+        if not self.setup.done():
+            self.setup.set_result(NotReady(error=reason, traceback="", usage=False))
+        for (prediction_id, attempt), place in list(self._under_way.items()):
+            self._hear(Ended(prediction_id, attempt, outcome(place), 0.0))

@@ -1,0 +1,107 @@
+"""The consumer: takes deliveries for one model process, as many as it can soon run, and has them executed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from leveret.core.ports import Broker, Delivery
+from leveret.errors import Unavailable
+from leveret.worker.batcher import Batcher, Pace, Terms
+from leveret.worker.executor import Executor
+from leveret.worker.hand import give_back
+from leveret.worker.patience import Leavable, pause_after
+from leveret.worker.process import ModelProcess
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Consumer:
+    """Consumes for one process, until that has ended or the consumer is stopped.
+
+    1. waits until `gate` is open, and sets `consuming`,
+    2. consumes on the terms that the model's pace suggests, and again on others when those do not fit any more,
+    3. takes a batch whenever the process has room for one, and has it executed,
+    4. at the end gives back what it has not begun, and sees through what it has.
+    """
+
+    def __init__(
+        self,
+        process: ModelProcess,
+        *,
+        broker: Broker,
+        executor: Executor,
+        pace: Pace,
+        gate: asyncio.Event,
+        consuming: asyncio.Event,
+    ) -> None:
+        self._process = process
+        self._broker = broker
+        self._executor = executor
+        self._pace = pace
+        self._gate = gate
+        self._consuming = consuming
+        self._waiting = Leavable()
+        self._stopped = False
+
+    async def run(self) -> None:
+        """Consume until stopped; returns when every batch has been seen through."""
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._watch())
+            async with self._waiting.block():
+                await self._gate.wait()
+            await self._consume()
+            watching.cancel()
+
+    def stop(self) -> None:
+        """Take nothing more."""
+        self._stopped = True
+        self._waiting.leave()
+
+    async def _watch(self) -> None:
+        await self._process.ended.wait()
+        self.stop()
+
+    async def _consume(self) -> None:
+        failures = 0
+        while not self._stopped:
+            try:
+                await self._consume_on(self._pace.terms(self._process.ready.batch))
+                failures = 0
+            except* Unavailable as errors:
+                failures += 1
+                _log.warning("not consuming", model=self._process.ready.model, error=str(errors.exceptions[0]))
+                async with self._waiting.block():
+                    await asyncio.sleep(pause_after(failures))
+
+    async def _consume_on(self, terms: Terms) -> None:
+        # Inside out: taking can be interrupted, then the batches are seen through, and only then, since their
+        # deliveries belong to it, the consumption is left.
+        ready = self._process.ready
+        async with self._broker.consume(ready.model, capacity=terms.capacity) as deliveries:
+            self._consuming.set()
+            batcher = Batcher(deliveries, window=ready.batch_window if ready.batch > 1 else 0.0)
+            async with asyncio.TaskGroup() as batches:
+                async with self._waiting.block():
+                    await self._take(batcher, terms, batches)
+                for delivery in batcher.left():
+                    await give_back(delivery, delay=0.0)
+
+    async def _take(self, batcher: Batcher, terms: Terms, batches: asyncio.TaskGroup) -> None:
+        batch = self._process.ready.batch
+        room = asyncio.Semaphore(terms.batches)
+        while True:
+            await room.acquire()
+            if self._stopped or not self._pace.fits(terms, batch):
+                return
+            deliveries = await batcher.take(self._pace.terms(batch).most)
+            batches.create_task(self._execute(deliveries, room))
+
+    async def _execute(self, deliveries: Sequence[Delivery], room: asyncio.Semaphore) -> None:
+        try:
+            await self._executor.execute(deliveries, self._process)
+        finally:
+            room.release()

@@ -1,0 +1,235 @@
+"""The executor: the life of a batch, from a worker's hand to the acknowledgement.
+
+    hold ─▶ claim ─▶ open ─▶ run ─▶ report ─▶ judge ─▶ settle
+                              ▲                          │ until every run has ended
+                              └──────────────────────────┘
+
+Every step takes the whole batch, or whatever of it has been said since the last look, so that the store is asked
+once for all. To settle is to record first and to acknowledge second: should the worker die in between, the
+delivery comes again, its record is found to be finished, and it is only acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing
+from typing import Final, TypeAlias, TypeVar
+
+import structlog
+from msgspec import Raw
+from structlog.typing import FilteringBoundLogger
+
+from leveret.config import WorkerSettings
+from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
+from leveret.core.outcome import Crashed, HandedBack, Raised, Returned
+from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
+from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
+from leveret.core.wire import CONTENT_TYPE
+from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
+from leveret.worker.connection import FromRun
+from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
+from leveret.worker.hand import Hand, Held
+from leveret.worker.patience import insist
+from leveret.worker.process import ModelProcess
+
+T = TypeVar("T")
+Judged: TypeAlias = tuple[Held, Verdict]
+"""A run that has ended, and what follows from it."""
+
+OUTAGE_DELAY: Final = 5.0
+"""How long a delivery waits that could not be dealt with because something else is out of order, in seconds."""
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Executor:
+    """Sees batches through. `learn` is told how long their runs take."""
+
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        blobs: Blobs,
+        hand: Hand,
+        settings: WorkerSettings,
+        learn: Callable[[float], None],
+    ) -> None:
+        self._runs = runs
+        self._blobs = blobs
+        self._hand = hand
+        self._settings = settings
+        self._learn = learn
+
+    async def execute(self, deliveries: Sequence[Delivery], process: ModelProcess) -> None:
+        """See a batch through. However it goes, every delivery is dealt with exactly once."""
+        batch = [self._hand.hold(delivery) for delivery in deliveries]
+        try:
+            claimed = await self._claim(batch)
+            items = await self._open(claimed)
+            async with aclosing(process.run(items)) as run:
+                async for said in run:
+                    await self._report(said)
+                    judged = await self._judge(said)
+                    await self._settle(judged)
+        except Exception:
+            _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
+            await self._reset([held for held in batch if held.open and held.run.attempt])
+        finally:
+            for held in batch:
+                await self._hand.give_back(held, delay=OUTAGE_DELAY)
+
+    async def _claim(self, batch: Sequence[Held]) -> list[Held]:
+        """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
+        fresh, doubles = _split(batch, lambda held: not held.double)
+        for held in doubles:
+            await self._hand.give_back(held, delay=GUARD_DELAY)
+        for held, claim in zip(fresh, await self._claims(fresh), strict=True):
+            match claim:
+                case Claimed(attempt=attempt):
+                    held.begin(attempt)
+                case Finished():
+                    self._hand.ack(held)
+                case Busy():
+                    await self._hand.give_back(held, delay=GUARD_DELAY)
+        return [held for held in fresh if held.alive]
+
+    async def _open(self, claimed: Sequence[Held]) -> list[Item]:
+        """The inputs: in the message, or among the blobs. A run whose input cannot be had ends here."""
+        inline, apart = _split(claimed, lambda held: held.prediction.input_blob is None)
+        fetched = await _together(self._fetch(held) for held in apart)
+        return [_item(held, bytes(held.prediction.input)) for held in inline] + [item for item in fetched if item]
+
+    async def _report(self, said: Sequence[FromRun]) -> None:
+        """Add to the log of each run what it reports, in its order; all runs at once."""
+        now = time.time()
+        reports: dict[str, list[Report]] = {}
+        for frame in said:
+            report = _reported(frame, at=now)
+            if report is not None:
+                reports.setdefault(frame.id, []).append(report)
+        await _together(self._append(self._hand.of(run), reported) for run, reported in reports.items())
+
+    async def _judge(self, said: Sequence[FromRun]) -> list[Judged]:
+        """What follows for each run that has ended. An output too large for the record goes among the blobs."""
+        now = time.time()
+        ended = [frame for frame in said if isinstance(frame, Ended)]
+        self._measure(ended)
+        large, small = _split(ended, self._is_large)
+        return [self._decide(end, at=now) for end in small] + await _together(self._store(end, at=now) for end in large)
+
+    async def _settle(self, judged: Sequence[Judged]) -> None:
+        """Record the endings first, acknowledge second."""
+        for (held, verdict), ours in zip(judged, await self._record(judged), strict=True):
+            match verdict:
+                case _ if not ours:
+                    _log.warning("result discarded: the run was no longer ours", id=held.run.id)
+                    self._hand.ack(held)
+                case Finish():
+                    self._hand.ack(held)
+                case Again(ending=ending, delay=delay):
+                    _log.warning("run again", id=held.run.id, reason=ending.reason, delay=delay)
+                    await self._hand.give_back(held, delay=delay)
+
+    async def _reset(self, begun: Sequence[Held]) -> None:
+        """The next run of these is another one: what this one may still say is nobody's."""
+        endings = [(held.run, Reset(time.time(), held.run.attempt, "its worker failed")) for held in begun]
+        try:
+            await self._runs.settle(endings, worker=self._hand.worker)
+        except Exception:
+            _log.exception("runs not reset; their leases have to lapse")
+
+    async def _claims(self, batch: Sequence[Held]) -> list[Claim]:
+        if not batch:
+            return []
+        predictions = [held.prediction for held in batch]
+        return await self._insist(
+            lambda: self._runs.claim(predictions, worker=self._hand.worker, lease=self._hand.lease)
+        )
+
+    async def _fetch(self, held: Held) -> Item | None:
+        blob, attempt, now = held.prediction.input_blob, held.run.attempt, time.time()
+        assert blob is not None  # noqa: S101 - this is why it is fetched
+        try:
+            return _item(held, b"".join([chunk async for chunk in self._blobs.open(blob)]))
+        except (BlobNotFound, BlobDamaged) as error:
+            await self._settle([(held, Finish(Failed(now, f"the input cannot be read: {error}", attempt)))])
+        except LeveretError as error:
+            await self._settle([(held, Again(Reset(now, attempt, str(error)), OUTAGE_DELAY))])
+        return None
+
+    async def _append(self, held: Held, reports: Sequence[Report]) -> None:
+        held.appends += 1
+        await self._insist(lambda: self._runs.append(held.run, reports, worker=self._hand.worker, number=held.appends))
+
+    async def _store(self, end: Ended, *, at: float) -> Judged:
+        assert isinstance(end.outcome, Returned)  # noqa: S101 - nothing else is large
+        key, held = f"outputs/{end.id}/{end.attempt}.json", self._hand.of(end.id)
+        try:
+            blob = await self._blobs.put(key, _once(end.outcome.output), content_type=CONTENT_TYPE)
+        except LeveretError as error:
+            return held, Again(Reset(at, end.attempt, str(error)), OUTAGE_DELAY)
+        return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
+
+    def _decide(self, end: Ended, *, at: float) -> Judged:
+        verdict = decide(end.outcome, at=at, attempt=end.attempt, max_attempts=self._settings.max_attempts)
+        return self._hand.of(end.id), verdict
+
+    async def _record(self, judged: Sequence[Judged]) -> list[bool]:
+        """False where a run was no longer ours to end."""
+        if not judged:
+            return []
+        for held, _ in judged:
+            held.alive = False
+        endings = [(held.run, verdict.ending) for held, verdict in judged]
+        return await self._insist(lambda: self._runs.settle(endings, worker=self._hand.worker))
+
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The store may be away for as long as the leases last; then others may have our runs."""
+        return await insist(call, patience=self._hand.lease)
+
+    def _is_large(self, end: Ended) -> bool:
+        return isinstance(end.outcome, Returned) and len(end.outcome.output) > self._settings.inline_limit
+
+    def _measure(self, ended: Sequence[Ended]) -> None:
+        """What has crashed or was handed back does not tell how long the model takes."""
+        seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack)]
+        if seconds:
+            self._learn(sum(seconds) / len(seconds))
+
+
+def _item(held: Held, content: bytes) -> Item:
+    return Item(held.run.id, held.run.attempt, content)
+
+
+def _reported(frame: FromRun, *, at: float) -> Report | None:
+    match frame:
+        case Ended(outcome=Raised(traceback=traceback)) if traceback:
+            return Logs(at, frame.attempt, traceback)
+        case Ended():
+            return None
+        case Chunks(chunks=chunks):
+            return Output(at, frame.attempt, [Raw(chunk) for chunk in chunks])
+        case Wrote(text=text):
+            return Logs(at, frame.attempt, text)
+        case Progressed(fraction=fraction, message=message):
+            return Progress(at, frame.attempt, fraction, message)
+
+
+def _split(things: Iterable[T], is_first: Callable[[T], bool]) -> tuple[list[T], list[T]]:
+    first: list[T] = []
+    second: list[T] = []
+    for thing in things:
+        (first if is_first(thing) else second).append(thing)
+    return first, second
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def _together(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call) for call in calls]
+    return [task.result() for task in tasks]

@@ -1,0 +1,125 @@
+"""The pool: a worker's model processes, each started again when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from leveret.errors import ModelLoadError, SetupFailed
+from leveret.worker.consumer import Consumer
+from leveret.worker.patience import Leavable, pause_after
+from leveret.worker.process import ModelProcess
+
+Consuming: TypeAlias = Callable[[ModelProcess], Consumer]
+"""Makes the consumer of a process that has just been set up."""
+
+STEADY: Final = 10.0
+"""How long a process must have lived, in seconds, for its end not to count as one more failure in a row."""
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Pool:
+    """Keeps the model processes, and a consumer for each."""
+
+    def __init__(self, *, target: str, processes: int, devices: Sequence[str], consuming: Consuming) -> None:
+        self._changed = asyncio.Event()
+        self._runners = [
+            _Runner(
+                target=target,
+                device=devices[number % len(devices)] if devices else None,
+                consuming=consuming,
+                changed=self._changed,
+            )
+            for number in range(processes)
+        ]
+
+    async def keep(self) -> None:
+        """Keep every process until stopped. Raises, in a group, ModelLoadError if the target does not load at first."""
+        async with asyncio.TaskGroup() as group:
+            for runner in self._runners:
+                group.create_task(runner.keep())
+
+    async def complete(self) -> list[ModelProcess]:
+        """All the processes, as soon as all are set up."""
+        while True:
+            self._changed.clear()
+            processes = [runner.process for runner in self._runners if runner.process is not None]
+            if len(processes) == len(self._runners):
+                return processes
+            await self._changed.wait()
+
+    def stop(self) -> None:
+        """Take nothing more; each process ends as soon as it has nothing to do."""
+        for runner in self._runners:
+            runner.stop()
+
+    def hand_back(self, reason: str) -> None:
+        """End every process now; what runs is handed back."""
+        for runner in self._runners:
+            runner.hand_back(reason)
+
+
+class _Runner:
+    """Keeps one model process."""
+
+    def __init__(self, *, target: str, device: str | None, consuming: Consuming, changed: asyncio.Event) -> None:
+        self.process: ModelProcess | None = None
+        self._target = target
+        self._device = device
+        self._consuming = consuming
+        self._changed = changed
+        self._consumer: Consumer | None = None
+        self._idling = Leavable()
+        self._stopped = False
+        self._has_served = False
+
+    async def keep(self) -> None:
+        """Start the process and consume for it; start it again, after longer and longer pauses, when it has ended."""
+        clock = asyncio.get_running_loop().time
+        failures = 0
+        async with self._idling.block():
+            while not self._stopped:
+                started = clock()
+                await self._serve()
+                failures = 1 if clock() - started > STEADY else failures + 1
+                if not self._stopped:
+                    await asyncio.sleep(pause_after(failures))
+
+    def stop(self) -> None:
+        """Take nothing more, and end the process when it has nothing to do."""
+        self._stopped = True
+        if self._consumer is None:
+            self._idling.leave()
+        else:
+            self._consumer.stop()
+
+    def hand_back(self, reason: str) -> None:
+        """End the process now; what runs is handed back."""
+        if self.process is not None:
+            self.process.hand_back(reason)
+
+    async def _serve(self) -> None:
+        try:
+            async with ModelProcess.started(self._target, device=self._device) as process:
+                _log.info("model process ready", pid=process.pid, model=process.ready.model)
+                self._has_served = True
+                await self._consume(process)
+        except SetupFailed as error:
+            _log.error("setup failed; trying again", target=self._target, error=str(error))
+        except ModelLoadError as error:
+            if not self._has_served:
+                raise
+            _log.error("the target does not load any more; trying again", error=str(error))
+
+    async def _consume(self, process: ModelProcess) -> None:
+        self.process, self._consumer = process, self._consuming(process)
+        self._changed.set()
+        try:
+            await self._consumer.run()
+        finally:
+            self.process = self._consumer = None

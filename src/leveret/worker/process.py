@@ -1,0 +1,171 @@
+"""The process: a worker's handle of one model process, which it starts, feeds, hears and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from leveret.errors import ModelLoadError, SetupFailed
+from leveret.worker.connection import Connection, FromRun
+from leveret.worker.frames import Item, NotReady, Ready
+
+CHILD: Final = "leveret.worker.child"
+
+LAST_WORDS: Final = 1.0
+"""How long the connection and the process may outlive each other, in seconds, before the other is ended too."""
+
+STOP_PATIENCE: Final = 5.0
+"""How long a process has to end after it was asked, and again after SIGTERM, in seconds."""
+
+
+class ModelProcess(asyncio.SubprocessProtocol):
+    """One model process.
+
+    1. `started` starts it in a fresh interpreter, in a session of its own, and waits until the model is set up.
+    2. `run` sends items and yields what their runs say. Several batches may be under way; their runs take turns.
+    3. However the process ends, every run under way gets an ending: `Crashed` what was running, `HandedBack` what
+       stood behind it. `ended` is set then.
+    4. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
+    """
+
+    ready: Ready
+    """What the model has said of itself once it was set up."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self._connection = Connection(on_lost=self._connection_lost)
+        self._process: asyncio.SubprocessTransport
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, target: str, *, device: str | None = None) -> AsyncIterator[ModelProcess]:
+        """A model process that is set up; it has ended when the block is left. Raises ModelLoadError, SetupFailed."""
+        self = cls()
+        await self._start(target, device)
+        try:
+            self.ready = _checked(await self._connection.setup, target)
+            yield self
+        finally:
+            await self._stop()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.get_pid()
+
+    def run(self, items: Sequence[Item]) -> AsyncGenerator[list[FromRun], None]:
+        """Run them; yields whatever has been said since the last look, until every run has ended.
+
+        A batched model gets what was tried before in calls of their own: a crash strikes all who share a call,
+        and the innocent succeed as soon as they are alone.
+        """
+        if self.ready.batch == 1:
+            return self._connection.run([[item] for item in items])
+        fresh = [item for item in items if item.attempt == 1]
+        again = [[item] for item in items if item.attempt > 1]
+        return self._connection.run([fresh, *again] if fresh else again)
+
+    def hand_back(self, reason: str) -> None:
+        """End the process now; every run under way ends as HandedBack."""
+        self._connection.hand_back(reason)
+        self._signal(signal.SIGTERM)
+
+    def process_exited(self) -> None:
+        """The process has exited and was reaped."""
+        self._signal(signal.SIGKILL)  # what it has left behind in its session
+        if self._connection.lost:
+            self._finish()
+        else:
+            # Its last words may still be on their way; but something that got away could hold the line for ever.
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._connection.close)
+
+    def _connection_lost(self) -> None:
+        if self._process.get_returncode() is not None:
+            self._finish()
+        else:
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._kill)
+
+    async def _start(self, target: str, device: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            await loop.create_unix_connection(lambda: self._connection, sock=ours)
+            try:
+                self._process, _ = await loop.subprocess_exec(
+                    lambda: self,
+                    *(sys.executable, "-m", CHILD, str(theirs.fileno()), target),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=None,
+                    stderr=None,
+                    pass_fds=(theirs.fileno(),),
+                    env=_environment(device),
+                    # Ctrl-C in a terminal is for the worker; and what the model starts can be ended with it.
+                    start_new_session=True,
+                )
+            except BaseException as error:
+                self._connection.close()
+                if isinstance(error, OSError):
+                    raise SetupFailed(reason=f"the model process did not start: {error}") from error
+                raise
+
+    async def _stop(self) -> None:
+        try:
+            if self._connection.idle:
+                self._connection.stop()
+                await self._ends_within(STOP_PATIENCE)
+            if not self.ended.is_set():
+                self._signal(signal.SIGTERM)
+                await self._ends_within(STOP_PATIENCE)
+        finally:
+            self._kill()
+            await self.ended.wait()
+            self._process.close()
+
+    async def _ends_within(self, patience: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.ended.wait()
+
+    def _kill(self) -> None:
+        if self._process.get_returncode() is None:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def _finish(self) -> None:
+        self._connection.crash(self._connection.damage or _cause(self._process.get_returncode() or 0))
+        self.ended.set()
+
+
+def _environment(device: str | None) -> dict[str, str]:
+    chosen = {} if device is None else {"CUDA_VISIBLE_DEVICES": device}
+    return {**os.environ, **chosen}
+
+
+def _checked(said: Ready | NotReady, target: str) -> Ready:
+    match said:
+        case Ready():
+            return said
+        case NotReady(error=error, usage=True):
+            where, _, reason = error.partition(": ")
+            raise ModelLoadError(where=where if reason else target, reason=reason or error)
+        case NotReady(error=error, traceback=traceback):
+            raise SetupFailed(reason="\n".join(filter(None, (error, traceback))))
+
+
+def _cause(returncode: int) -> str:
+    """Why the process has ended, for people to read."""
+    if returncode >= 0:
+        return f"the model process ended with exit code {returncode}"
+    cause = f"the model process was killed by signal {-returncode}"
+    if -returncode == signal.SIGKILL:
+        return f"{cause}, probably out of memory"
+    return f"{cause} ({signal.strsignal(-returncode)})"

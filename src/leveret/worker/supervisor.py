@@ -1,0 +1,144 @@
+"""The supervisor: a worker from its setup, through serving, to the end of its grace."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+from msgspec import Raw
+from structlog.typing import FilteringBoundLogger
+
+from leveret.config import WorkerSettings
+from leveret.core.card import Card
+from leveret.core.ports import Blobs, Broker, Registry, Runs
+from leveret.errors import ModelLoadError, Unavailable
+from leveret.worker.batcher import Pace
+from leveret.worker.consumer import Consumer
+from leveret.worker.executor import Executor
+from leveret.worker.frames import Ready
+from leveret.worker.hand import Hand
+from leveret.worker.patience import insist
+from leveret.worker.pool import Pool
+from leveret.worker.process import ModelProcess
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Worker:
+    """Serves one model.
+
+    1. sets up its model processes, and keeps them,
+    2. announces the model's card and consumes its queues; `ready` is set then,
+    3. shows a sign of life for every run in hand, and for itself, again and again,
+    4. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        settings: WorkerSettings,
+        broker: Broker,
+        runs: Runs,
+        registry: Registry,
+        blobs: Blobs,
+        devices: Sequence[str] = (),
+    ) -> None:
+        self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.ready = asyncio.Event()
+        self._settings = settings
+        self._broker = broker
+        self._registry = registry
+        self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease)
+        self._pace = Pace()
+        self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
+        self._pool = Pool(target=target, processes=settings.processes, devices=devices, consuming=self._consumer)
+        self._announced = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._hurrying = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until drained. Raises ModelLoadError when the target does not load."""
+        load_error: ModelLoadError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(self._show_presence()), group.create_task(self._end_in_time())]
+                await self._pool.keep()
+                for task in beside:
+                    task.cancel()
+        except* ModelLoadError as errors:
+            load_error = _first(errors)
+        if load_error is not None:
+            raise load_error
+
+    def drain(self) -> None:
+        """Finish within the grace; called again: hand everything back at once."""
+        if self._draining.is_set():
+            self._hurrying.set()
+        self._draining.set()
+
+    async def _show_presence(self) -> None:
+        """Announce the card once every process is set up, then show signs of life; at the end take leave."""
+        card = _card((await self._pool.complete())[0].ready)
+        await insist(lambda: self._broker.declare(card.model), patience=math.inf)
+        await insist(lambda: self._announce(card, lease=self._settings.lease), patience=math.inf)
+        self._announced.set()
+        _log.info("serving", model=card.model, version=card.version, worker=self.id)
+        try:
+            while True:
+                await asyncio.sleep(self._settings.beat)
+                await self._beat(card)
+        finally:
+            with suppress(Unavailable):
+                await self._announce(card, lease=0.0)
+
+    async def _beat(self, card: Card) -> None:
+        try:
+            await self._hand.beat()
+            await self._announce(card, lease=self._settings.lease)
+        except Unavailable as error:
+            _log.warning("no sign of life", worker=self.id, error=str(error))
+
+    async def _announce(self, card: Card, *, lease: float) -> None:
+        await self._registry.announce(card, worker=self.id, lease=lease)
+
+    async def _end_in_time(self) -> None:
+        await self._draining.wait()
+        self._pool.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace):
+                await self._hurrying.wait()
+        self._pool.hand_back("its worker was stopped")
+
+    def _consumer(self, process: ModelProcess) -> Consumer:
+        return Consumer(
+            process,
+            broker=self._broker,
+            executor=self._executor,
+            pace=self._pace,
+            gate=self._announced,
+            consuming=self.ready,
+        )
+
+
+def _card(ready: Ready) -> Card:
+    return Card(
+        model=ready.model,
+        version=ready.version,
+        input_schema=Raw(ready.input_schema),
+        output_schema=Raw(ready.output_schema),
+        description=ready.description,
+        batch=ready.batch,
+        streams=ready.streams,
+    )
+
+
+def _first(errors: BaseExceptionGroup[ModelLoadError]) -> ModelLoadError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

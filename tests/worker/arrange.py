@@ -1,0 +1,161 @@
+"""What the worker's tests arrange: an embedded family, a served model, submitted predictions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Raw
+
+from leveret.backends.files import FileBlobs
+from leveret.backends.sqlite.broker import SqliteBroker
+from leveret.backends.sqlite.database import Database, open_database
+from leveret.backends.sqlite.store import SqliteStore
+from leveret.config import WorkerSettings
+from leveret.core.events import Entry, name
+from leveret.core.ports import Deliveries, Delivery
+from leveret.core.prediction import Blob, Prediction, new_id
+from leveret.worker.supervisor import Worker
+
+PATIENCE = 20.0
+QUICK = WorkerSettings(grace=10.0, beat=0.2, lease=5.0)
+PREAMBLE = """
+import os, signal, time
+from collections.abc import Iterator
+from pathlib import Path
+from leveret import Context, model
+"""
+GATED = """
+@model
+def gated(gate: str, context: Context) -> int:
+    Path(f"{gate}.began-{context.attempt}").touch()
+    while not os.path.exists(f"{gate}.open-{context.attempt}"):
+        time.sleep(0.002)
+    return context.attempt
+"""
+"""A model whose runs end when they are let go, and answer their number."""
+
+Json: TypeAlias = int | str | float | bool | list["Json"] | dict[str, "Json"] | None
+
+
+@dataclass(frozen=True)
+class Family:
+    """The embedded backends, and the folder for the models of a test."""
+
+    database: Database
+    broker: SqliteBroker
+    store: SqliteStore
+    blobs: FileBlobs
+    folder: Path
+
+    def model(self, text: str) -> str:
+        """A target: this text in a file."""
+        return write_model(self.folder, text)
+
+    def worker(self, target: str, settings: WorkerSettings = QUICK) -> Worker:
+        return Worker(
+            target=target,
+            settings=settings,
+            broker=self.broker,
+            runs=self.store,
+            registry=self.store,
+            blobs=self.blobs,
+        )
+
+    @asynccontextmanager
+    async def serving(self, target: str, settings: WorkerSettings = QUICK) -> AsyncIterator[Worker]:
+        """A worker that is ready; it is drained at the end."""
+        worker = self.worker(target, settings)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(worker.run())
+            async with asyncio.timeout(PATIENCE):
+                await worker.ready.wait()
+            yield worker
+            worker.drain()
+            async with asyncio.timeout(PATIENCE):
+                await running
+
+    async def submit(self, model: str, *inputs: Mapping[str, Json] | None, blob: Blob | None = None) -> list[str]:
+        """Submit a prediction for each input, as a gateway does; their ids."""
+        await self.broker.declare(model)
+        return [await self._submit(model, given, blob) for given in inputs]
+
+    async def result(self, prediction_id: str) -> Prediction:
+        """The prediction when it has ended."""
+        await self.log(prediction_id)
+        return await self.store.get(prediction_id)
+
+    async def output(self, prediction_id: str) -> Json:
+        """Its output when it has ended."""
+        output: Json = json.loads(bytes((await self.result(prediction_id)).output))
+        return output
+
+    async def log(self, prediction_id: str) -> list[Entry]:
+        """Its whole log, when it has ended."""
+        async with asyncio.timeout(PATIENCE), aclosing(self.store.follow(prediction_id)) as log:
+            return [entry async for entry in log]
+
+    async def kinds(self, prediction_id: str) -> list[str]:
+        """The kinds of the events in its log, when it has ended."""
+        return [name(entry.event) for entry in await self.log(prediction_id)]
+
+    async def reaches(self, prediction_id: str, kind: str) -> None:
+        """Wait until its log has such an event."""
+        async with asyncio.timeout(PATIENCE), aclosing(self.store.follow(prediction_id)) as log:
+            async for entry in log:
+                if name(entry.event) == kind:
+                    return
+
+    async def _submit(self, model: str, given: Mapping[str, Json] | None, blob: Blob | None) -> str:
+        prediction = await self.store.create(
+            Prediction(
+                id=new_id(time.time(), os.urandom(10)),
+                model=model,
+                input=Raw(json.dumps(given).encode()),
+                created_at=time.time(),
+                input_blob=blob,
+            )
+        )
+        await self.broker.publish(prediction)
+        await self.store.published([prediction.id])
+        return prediction.id
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Family]:
+    """The embedded family in this folder."""
+    async with open_database(folder / "leveret.db") as database:
+        yield Family(database, SqliteBroker(database), SqliteStore(database), FileBlobs(folder / "blobs"), folder)
+
+
+def let_go(gate: str, *, attempt: int = 1) -> None:
+    """Let that run of GATED end."""
+    Path(f"{gate}.open-{attempt}").touch()
+
+
+def write_model(folder: Path, text: str) -> str:
+    """A target: this text in a file of its own."""
+    path = folder / f"m{len(list(folder.glob('m*.py')))}.py"
+    path.write_text(PREAMBLE + text)
+    return str(path)
+
+
+async def appears(folder: Path, pattern: str) -> None:
+    """Wait until a model has made such a file."""
+    async with asyncio.timeout(PATIENCE):
+        while not await asyncio.to_thread(lambda: list(folder.glob(pattern))):
+            await asyncio.sleep(0.01)
+
+
+async def take_one(deliveries: Deliveries) -> Delivery:
+    """The next delivery."""
+    async with asyncio.timeout(PATIENCE):
+        (delivery,) = await deliveries.take(1)
+    return delivery
