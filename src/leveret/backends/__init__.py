@@ -1,0 +1,74 @@
+"""The backends: the only place that imports drivers. `connect` picks the whole family from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from leveret.backends.files import FileBlobs
+from leveret.config import Settings
+from leveret.core.ports import Blobs, Broker, Store
+from leveret.errors import InvalidSetting
+
+
+class Backends(Struct, frozen=True):
+    """One family: what fits together."""
+
+    broker: Broker
+    store: Store
+    blobs: Blobs
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[Backends]:
+    """The embedded family when no URL is set, otherwise RabbitMQ and Redis. Raises InvalidSetting."""
+    folder = _folder(settings)
+    blobs = FileBlobs(folder / "blobs")
+    if settings.embedded:
+        async with _embedded(folder, blobs) as backends:
+            yield backends
+    else:
+        async with _distributed(settings, blobs) as backends:
+            yield backends
+
+
+@asynccontextmanager
+async def _embedded(folder: Path, blobs: Blobs) -> AsyncIterator[Backends]:
+    from leveret.backends.sqlite.broker import SqliteBroker  # noqa: PLC0415 - drivers are imported when chosen
+    from leveret.backends.sqlite.database import open_database  # noqa: PLC0415
+    from leveret.backends.sqlite.store import SqliteStore  # noqa: PLC0415
+
+    async with open_database(folder / "leveret.db") as database:
+        yield Backends(broker=SqliteBroker(database), store=SqliteStore(database), blobs=blobs)
+
+
+@asynccontextmanager
+async def _distributed(settings: Settings, blobs: Blobs) -> AsyncIterator[Backends]:
+    from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415 - drivers are imported when chosen
+    from leveret.backends.redis.store import open_store  # noqa: PLC0415
+
+    _check("broker_url", settings.broker_url, ("amqp://", "amqps://"))
+    _check("store_url", settings.store_url, ("redis://", "rediss://", "unix://"))
+    async with (
+        open_store(settings.store_url, namespace=settings.namespace) as store,
+        open_broker(settings.broker_url, namespace=settings.namespace) as broker,
+    ):
+        yield Backends(broker=broker, store=store, blobs=blobs)
+
+
+def _folder(settings: Settings) -> Path:
+    folder = Path(settings.data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _check(name: str, url: str, schemes: tuple[str, ...]) -> None:
+    if not url.startswith(schemes):
+        raise InvalidSetting(
+            name=name,
+            source="the settings",
+            reason=f"it must begin with {' or '.join(schemes)}; set both URLs, or none for the embedded default",
+        )

@@ -1,0 +1,157 @@
+"""The composition root: the only module that builds the objects of a running process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from leveret.backends import Backends, connect
+from leveret.config import GatewaySettings, Settings
+from leveret.errors import InvalidSetting
+from leveret.gateway.app import create_app
+from leveret.sweeper import Sweeper
+from leveret.worker.supervisor import Worker
+
+_CLOSE_AFTER: Final = 5
+"""Seconds that open HTTP connections get when the gateway stops."""
+
+
+class Launcher:
+    """Runs the chosen roles in this process until it is stopped.
+
+    1. connects the backends, 2. starts the workers, the gateway and its sweeper, 3. is `ready` once every
+    worker consumes, 4. on `stop` drains the workers and closes the gateway, 5. closes the backends.
+    """
+
+    def __init__(self, settings: Settings, *, gateway: bool, targets: Sequence[str] = ()) -> None:
+        self.ready = asyncio.Event()
+        self.url = ""
+        self._settings = settings
+        self._gateway = gateway
+        self._targets = targets
+        self._workers: list[Worker] = []
+        self._server: _Server | None = None
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until stopped. Raises UsageError."""
+        listener = _listen(self._settings.gateway) if self._gateway else None
+        try:
+            async with connect(self._settings) as backends:
+                await self._run(backends, listener)
+        finally:
+            if listener is not None:
+                listener.close()
+
+    def stop(self) -> None:
+        """Stop taking work and finish what runs; called again: hand it back at once."""
+        self._stopping.set()
+        for worker in self._workers:
+            worker.drain()
+        if self._server is not None:
+            self._server.close()
+
+    async def _run(self, backends: Backends, listener: socket.socket | None) -> None:
+        settings = self._settings
+        self._workers = [_worker(target, settings, backends) for target in self._targets]
+        if self._stopping.is_set():
+            return
+        async with asyncio.TaskGroup() as background, asyncio.TaskGroup() as roles:
+            for worker in self._workers:
+                roles.create_task(worker.run())
+            if listener is not None:
+                self._server = _server(settings.gateway, backends)
+                self.url = settings.gateway.base_url or _address(listener)
+                roles.create_task(self._server.serve(sockets=[listener]))
+            tasks = [background.create_task(self._announce())]
+            if listener is not None:
+                sweeper = Sweeper(upkeep=backends.store, broker=backends.broker, settings=settings.sweeper)
+                tasks.append(background.create_task(sweeper.run()))
+            roles.create_task(self._end(tasks))
+
+    async def _announce(self) -> None:
+        for worker in self._workers:
+            await worker.ready.wait()
+        if self._server is not None:
+            await self._server.serving.wait()
+        self.ready.set()
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        await self._stopping.wait()
+        for task in tasks:
+            task.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to the command line and says when it serves."""
+
+    def __init__(self, config: uvicorn.Config, *, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+        self._closing = closing
+
+    def close(self) -> None:
+        """End the requests that wait and the streams, then the server."""
+        self._closing.set()
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+def _worker(target: str, settings: Settings, backends: Backends) -> Worker:
+    return Worker(
+        target=target,
+        settings=settings.worker,
+        broker=backends.broker,
+        runs=backends.store,
+        registry=backends.store,
+        blobs=backends.blobs,
+    )
+
+
+def _server(settings: GatewaySettings, backends: Backends) -> _Server:
+    closing = asyncio.Event()
+    app = create_app(
+        store=backends.store, broker=backends.broker, blobs=backends.blobs, settings=settings, closing=closing
+    )
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_CLOSE_AFTER,
+    )
+    return _Server(config, closing=closing)
+
+
+def _listen(settings: GatewaySettings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise InvalidSetting(
+            name="gateway.port",
+            source="the settings",
+            reason=f"{settings.host}:{settings.port} cannot be listened on ({error}); choose another with --port",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"

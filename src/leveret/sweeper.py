@@ -1,0 +1,72 @@
+"""The sweeper: mends what a crash left behind. Any number may run; what one has taken the others leave alone.
+
+1. A prediction whose publish was never confirmed is published again, under the same id.
+2. A run whose lease has expired gets a message again, so that another worker takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from leveret.config import SweeperSettings
+from leveret.core.ports import Broker, Upkeep
+from leveret.core.prediction import Prediction
+from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
+
+LIMIT: Final = 1000
+"""How many predictions one sweep takes of each kind."""
+
+_log = structlog.get_logger()
+
+
+class Sweeper:
+    """Sweeps every `settings.period` seconds, give or take a fifth, until it is cancelled."""
+
+    def __init__(self, *, upkeep: Upkeep, broker: Broker, settings: SweeperSettings) -> None:
+        self._upkeep = upkeep
+        self._broker = broker
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                await self.sweep()
+            except Unavailable as error:
+                _log.warning("sweep put off", reason=str(error))
+            await asyncio.sleep(self._settings.period * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+
+    async def sweep(self) -> int:
+        """One sweep; answers how many predictions were published again. Raises Unavailable."""
+        if not self._broker.accepting:
+            return 0
+        settings = self._settings
+        unconfirmed = await self._upkeep.unpublished(age=settings.outbox_age, hold=settings.hold, limit=LIMIT)
+        sent = await self._publish(unconfirmed, "its publish was never confirmed")
+        if sent:
+            await self._upkeep.published(sent)
+        lapsed = await self._upkeep.lapsed(hold=settings.hold, limit=LIMIT)
+        return len(sent) + len(await self._publish(lapsed, "its worker was lost"))
+
+    async def _publish(self, predictions: Sequence[Prediction], why: str) -> list[str]:
+        results = await asyncio.gather(*[self._publish_one(prediction) for prediction in predictions])
+        sent = [prediction.id for prediction, done in zip(predictions, results, strict=True) if done]
+        if predictions:
+            _log.info("published again", count=len(sent), of=len(predictions), why=why)
+        return sent
+
+    async def _publish_one(self, prediction: Prediction) -> bool:
+        """Whether the broker confirmed it; otherwise a later sweep tries again."""
+        try:
+            await self._broker.publish(prediction)
+        except BrokerUnavailable:
+            return False
+        except LeveretError as error:
+            _log.warning("publish failed", id=prediction.id, model=prediction.model, reason=str(error))
+            return False
+        return True
