@@ -30,6 +30,7 @@ def test_a_node_serves_restarts_with_its_data_and_leaves_nothing_behind(folder: 
         with pika.BlockingConnection(pika.URLParameters(server.url)) as connection:
             assert connection._impl.params.channel_max == 7  # type: ignore[attr-defined]  # not in the stubs
             connection.channel().queue_declare("kept", durable=True)
+        server.flush()
         server.kill()
         server.start()
         assert "kept" in server.ctl("list_queues", "name")

@@ -78,9 +78,17 @@ class RabbitServer:
             self.stop()
             raise
 
+    def join(self) -> None:
+        """Form a cluster with the node that it stands beside."""
+        if self._beside is None:
+            raise NoRabbitMQ(reason=f"{self.nodename} does not stand beside another node")
+        self.ctl("stop_app")
+        self.ctl("join_cluster", self._beside.nodename)
+        self.ctl("start_app")
+
     def flush(self) -> None:
-        """Write down which queues there are: a node that is killed within half a second of declaring one loses it."""
-        self.ctl("eval", "[dets:sync(Table) || Table <- dets:all()].")
+        """Write down which queues there are: RabbitMQ does so up to two seconds late, and a kill before loses them."""
+        self.ctl("eval", "[dets:sync(Table) || Table <- dets:all()], catch mnesia:sync_log().")
 
     def kill(self) -> None:
         """End the node as a power cut would: no chance to finish anything. Its folder stays."""

@@ -19,8 +19,8 @@ from leveret.testing.conformance.arrange import PATIENCE
 
 
 @asynccontextmanager
-async def open_line(url: str) -> AsyncIterator[Batcher]:
-    line = Batcher(Connector(url), scripts=list(scripts.load()), patience=PATIENCE)
+async def open_line(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Batcher]:
+    line = Batcher(Connector(url), scripts=list(scripts.load()), patience=patience)
     task = asyncio.create_task(line.run())
     yield line
     task.cancel()

@@ -12,7 +12,8 @@ from leveret.backends.redis.store import RedisStore
 from leveret.core.ports import Claimed
 from leveret.errors import StoreUnavailable
 from leveret.testing.conformance.arrange import LONG, a_prediction
-from tests.backends.redis.steps import ask, statistic
+from leveret.testing.redis_server import RedisServer
+from tests.backends.redis.steps import ask, open_line, statistic
 
 
 async def test_a_wrong_command_harms_only_its_caller(line: Batcher, namespace: str) -> None:
@@ -83,3 +84,25 @@ async def test_long_lines_travel_in_several_groups(line: Batcher) -> None:
     answers = await asyncio.gather(*[line.send([("ECHO", number)]) for number in range(2000)])
 
     assert answers == [[b"%d" % number] for number in range(2000)]
+
+
+async def test_large_calls_do_not_all_travel_in_one_group(line: Batcher, namespace: str) -> None:
+    value = b"x" * (batcher.GROUP_BYTES // 4)
+
+    answers = await asyncio.gather(*[line.send([("SET", f"{namespace}:{number}", value)]) for number in range(10)])
+
+    assert answers == [[b"OK"]] * 10
+    assert await ask(line, "STRLEN", f"{namespace}:9") == len(value)
+
+
+@pytest.mark.slow
+async def test_calls_that_have_failed_leave_the_line(mortal: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher, "LINE_LIMIT", 10)
+    async with open_line(mortal.url, patience=0.05) as line:
+        await ask(line, "PING")
+        mortal.kill()
+        failed = await asyncio.gather(*[line.send([("PING",)]) for _ in range(10)], return_exceptions=True)
+
+        assert {type(error) for error in failed} == {StoreUnavailable}
+        with pytest.raises(StoreUnavailable, match="Connect"):
+            await ask(line, "PING")

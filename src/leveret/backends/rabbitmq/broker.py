@@ -16,7 +16,7 @@ from pika.spec import Queue
 from leveret.backends.rabbitmq.connection import Connection, connect, hosts
 from leveret.backends.rabbitmq.consumer import Consumer
 from leveret.backends.rabbitmq.listener import Listener
-from leveret.backends.rabbitmq.publisher import Message, Publisher
+from leveret.backends.rabbitmq.publisher import Message, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
 from leveret.backends.rabbitmq.topology import MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
@@ -160,9 +160,7 @@ async def open_broker(
     async def hold_publisher() -> BaseException:
         async with connect(next(other_places), role="publisher") as connection:
             await topology.declare(connection)
-            async with Publisher.on(connection) as publisher:
-                with publishers.present(publisher):
-                    return await publisher.lost()
+            return await keep_publishing(connection, publishers)
 
     async with (
         beside(keep_trying(hold_connection, what="to connect to RabbitMQ for consuming")),

@@ -25,7 +25,7 @@ CLOSE_TIMEOUT: Final = 2.0
 
 Reply = TypeVar("Reply", bound=amqp_object.Method)
 T = TypeVar("T")
-E = TypeVar("E", bound=BaseException)
+E = TypeVar("E")
 
 
 def hosts(urls: str) -> list[pika.URLParameters]:
@@ -73,17 +73,12 @@ class Connection:
 
 
 class Channel:
-    """A channel whose methods can be awaited: `raw` is pika's."""
+    """A channel whose methods can be awaited. `raw` is pika's; `closed` is done once it is over, and says why."""
 
     def __init__(self, raw: pika_channel.Channel) -> None:
         self.raw = raw
-        self._closed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        raw.add_on_close_callback(lambda _, reason: _resolve(self._closed, reason))
-
-    async def lost(self) -> Exception:
-        """Why it is over, once it is."""
-        await asyncio.wait([self._closed])
-        return self._closed.result()
+        self.closed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        raw.add_on_close_callback(lambda _, reason: _resolve(self.closed, reason))
 
     async def call(self, reply: type[Reply], method: Callable[..., object], /, **arguments: object) -> Reply:
         """Call this method of the raw channel and wait for its reply. Raises AMQPError when the channel closes."""
@@ -97,16 +92,16 @@ class Channel:
 
     async def answered(self, answer: asyncio.Future[T]) -> T:
         """The answer. Raises AMQPError when the channel closes before it comes."""
-        await _first(answer, self._closed)
+        await first_of(answer, self.closed)
         if not answer.done():
-            raise self._closed.result()
+            raise self.closed.result()
         return answer.result()
 
     async def close(self) -> None:
         """Close it, if it is not closed already."""
         if not (self.raw.is_closing or self.raw.is_closed):
             self.raw.close()
-        await asyncio.wait([self._closed], timeout=CLOSE_TIMEOUT)
+        await asyncio.wait([self.closed], timeout=CLOSE_TIMEOUT)
 
 
 @asynccontextmanager
@@ -124,7 +119,7 @@ async def connect(parameters: pika.URLParameters, *, role: str) -> AsyncIterator
         custom_ioloop=loop,
     )
     try:
-        await _first(opened, closed)
+        await first_of(opened, closed)
         if not opened.done():
             raise AMQPConnectionError(f"no connection to {parameters.host}:{parameters.port}: {closed.result()!r}")
         yield Connection(raw, closed)
@@ -165,7 +160,7 @@ def _parameters(url: str) -> pika.URLParameters:
     return parameters
 
 
-async def _first(one: asyncio.Future[T], other: asyncio.Future[E]) -> None:
+async def first_of(one: asyncio.Future[T], other: asyncio.Future[E]) -> None:
     """Return as soon as one of them is done."""
     both: set[asyncio.Future[T] | asyncio.Future[E]] = {one, other}
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

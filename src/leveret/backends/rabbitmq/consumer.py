@@ -96,7 +96,7 @@ class Consumer:
                 losses += 1
                 await self._topology.declare_model(connection, self._model)
                 await self._consume_lane(channel, ledger, lane_lost)
-            return await channel.lost()
+            return channel.closed.result()
         finally:
             self._leave(channel, ledger)
 

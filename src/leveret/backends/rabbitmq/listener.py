@@ -57,7 +57,8 @@ class Listener:
                 auto_ack=True,
             )
             self.listening.set()
-            return await channel.lost()
+            await asyncio.wait([channel.closed])
+            return channel.closed.result()
 
     def _on_message(self, _: RawChannel, __: Basic.Deliver, ___: BasicProperties, body: bytes) -> None:
         if self._messages.full():

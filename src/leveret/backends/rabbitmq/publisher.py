@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from msgspec import Struct
@@ -13,7 +14,8 @@ from pika.exceptions import AMQPError
 from pika.frame import Method
 from pika.spec import Basic, BasicProperties, Confirm
 
-from leveret.backends.rabbitmq.connection import Channel, Connection
+from leveret.backends.rabbitmq.connection import Channel, Connection, first_of
+from leveret.backends.rabbitmq.recovery import Presence
 from leveret.errors import BrokerUnavailable, PublishUnconfirmed, QueueRefused
 
 CONFIRM_TIMEOUT: Final = 15.0
@@ -21,6 +23,9 @@ CONFIRM_TIMEOUT: Final = 15.0
 
 BLOCKED_TIMEOUT: Final = 1.0
 """Seconds for confirms once the broker blocks publishers: what it has read by then is confirmed at once."""
+
+SHORTEST_TERM: Final = 1.0
+"""Seconds that a publisher is used at the least, even if it is worn out: a queue may really be full."""
 
 _WATCH_PERIOD: Final = 0.5
 
@@ -52,6 +57,8 @@ class Publisher:
         self._unconfirmed: dict[int, _Unconfirmed] = {}
         self._returned: set[tuple[str, str, str | None]] = set()
         self._watch: asyncio.TimerHandle | None = None
+        self._served: set[tuple[str, str]] = set()
+        self._stale: asyncio.Future[None] = self._loop.create_future()
 
     @classmethod
     @asynccontextmanager
@@ -66,9 +73,11 @@ class Publisher:
             finally:
                 publisher._give_up()
 
-    async def lost(self) -> Exception:
-        """Why it can publish no more, once it cannot."""
-        return await self._channel.lost()
+    async def worn_out(self) -> Exception | None:
+        """Return once another one is needed: why this can publish no more, or None if it is only not to be trusted."""
+        await asyncio.wait([self._channel.closed], timeout=SHORTEST_TERM)
+        await first_of(self._channel.closed, self._stale)
+        return self._channel.closed.result() if self._channel.closed.done() else None
 
     @property
     def blocked(self) -> str:
@@ -114,9 +123,18 @@ class Publisher:
         if returned:
             one.verdict.set_exception(QueueRefused(model=one.message.about, reason="it has no queue"))
         elif accepted:
+            self._served.add((one.message.exchange, one.message.routing_key))
             one.verdict.set_result(None)
         else:
-            one.verdict.set_exception(QueueRefused(model=one.message.about, reason="the queue is full"))
+            self._suspect(one.message)
+            one.verdict.set_exception(
+                QueueRefused(model=one.message.about, reason="the queue is full or has no leader")
+            )
+
+    def _suspect(self, message: Message) -> None:
+        """A channel that meets a queue just after its leader was lost refuses all for it ever after (seen in 3.10)."""
+        if (message.exchange, message.routing_key) not in self._served and not self._stale.done():
+            self._stale.set_result(None)
 
     def _on_return(self, _: object, method: Basic.Return, properties: BasicProperties, __: bytes) -> None:
         """The broker had nowhere to put it; it acknowledges it all the same, next."""
@@ -145,3 +163,24 @@ class Publisher:
         verdict = self._unconfirmed.pop(tag).verdict
         if not verdict.done():
             verdict.set_exception(PublishUnconfirmed())
+
+
+async def keep_publishing(connection: Connection, publishers: Presence[Publisher]) -> Exception:
+    """Keep a publisher present until the connection is lost, and answer why it is. Raises AMQPError.
+
+    One that is worn out is replaced, but stays open for another term so that what it has sent is still confirmed.
+    """
+    terms: deque[AsyncExitStack] = deque()
+    try:
+        while True:
+            terms.append(AsyncExitStack())
+            publisher = await terms[-1].enter_async_context(Publisher.on(connection))
+            terms[-1].enter_context(publishers.present(publisher))
+            if len(terms) > 2:
+                await terms.popleft().aclose()
+            reason = await publisher.worn_out()
+            if reason is not None:
+                return reason
+    finally:
+        for term in terms:
+            await term.aclose()

@@ -34,14 +34,15 @@ class Presence(Generic[T]):
 
     @contextmanager
     def present(self, value: T) -> Iterator[None]:
-        """It is there for as long as the body runs."""
+        """It is there for as long as the body runs, or until another one is."""
         self._value = value
         self._arrived.set()
         try:
             yield
         finally:
-            self._value = None
-            self._arrived.clear()
+            if self._value is value:
+                self._value = None
+                self._arrived.clear()
 
     async def wait(self) -> T:
         """What is there, as soon as it is."""

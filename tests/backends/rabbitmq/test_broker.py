@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pika
+import pytest
+
+from leveret.backends.rabbitmq import RabbitBroker, open_broker
+from leveret.core import wire
+from leveret.errors import QueueRefused
+from leveret.testing.conformance.broker import BrokerConformance, DeadLetters
+from leveret.testing.conformance.steps import MODEL, eventually, prediction, publish, take, take_one
+from leveret.testing.rabbitmq_server import RabbitServer
+from tests.backends.rabbitmq.views import plain_channel
+
+pytestmark = pytest.mark.slow
+
+
+class TestRabbitBroker(BrokerConformance):
+    """Everything that a Broker must do."""
+
+
+class TestMessages:
+    async def test_a_message_is_persistent_and_carries_its_id_and_type(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        await publish(broker, prediction(lane=2))
+
+        with plain_channel(server) as channel:
+            _, properties, body = channel.basic_get(f"{namespace}.{MODEL.replace('/', '.')}.2")
+
+        assert properties is not None
+        assert (2, prediction(lane=2).id) == (properties.delivery_mode, properties.message_id)
+        assert properties.content_type == wire.CONTENT_TYPE
+        assert body == wire.encode(prediction(lane=2))
+
+    async def test_models_that_differ_in_where_the_dot_stands_are_separate(self, broker: RabbitBroker) -> None:
+        await publish(broker, prediction(model="a.b/c"), prediction(model="a/b.c"))
+
+        async with broker.consume("a.b/c", capacity=2) as one, broker.consume("a/b.c", capacity=2) as other:
+            assert (await take_one(one)).prediction.model == "a.b/c"
+            assert (await take_one(other)).prediction.model == "a/b.c"
+
+    async def test_a_foreign_message_becomes_a_dead_letter_and_the_next_one_is_served(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str, dead_letters: DeadLetters
+    ) -> None:
+        await broker.declare(MODEL)
+        for_another_model = wire.encode(prediction(model="local/other"))
+        with plain_channel(server) as channel:
+            for number, body in enumerate([b"", b"\xff\x00", b'{"id": 1}', b"[" * 100_000, for_another_model]):
+                properties = pika.BasicProperties(message_id=f"foreign-{number}")
+                channel.basic_publish(namespace, "local.echo.0", body, properties)
+        await broker.publish(prediction())
+
+        async with broker.consume(MODEL, capacity=1) as deliveries:
+            assert prediction() == (await take_one(deliveries)).prediction
+
+        await eventually(dead_letters, [f"foreign-{number}" for number in range(5)])
+
+    async def test_a_full_queue_refuses(self, server: RabbitServer, namespace: str) -> None:
+        async with open_broker(server.url, namespace=namespace, max_length=3) as broker:
+            await broker.declare(MODEL)
+
+            async def fill() -> None:
+                for number in range(20):  # the limit is overshot by what is on its way
+                    await broker.publish(prediction(number))
+
+            with pytest.raises(QueueRefused):
+                await fill()
+
+    async def test_queues_that_were_declared_with_other_arguments_are_used(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        await broker.declare(MODEL)
+
+        async with open_broker(server.url, namespace=namespace, max_length=7) as other:
+            await publish(other, prediction())
+
+        await eventually(lambda: broker.depth(MODEL), (1, 0, 0, 0))
+
+
+class TestDeliveries:
+    async def test_acks_out_of_order_are_all_kept(self, broker: RabbitBroker) -> None:
+        await publish(broker, *(prediction(number) for number in range(30)))
+
+        async with broker.consume(MODEL, capacity=30) as deliveries:
+            taken = await take(deliveries, 30)
+            for delivery in taken[1::3]:
+                delivery.ack()
+            await broker.depth(MODEL)
+            for delivery in [*taken[27::-6], *taken[0::6]]:
+                delivery.ack()
+
+        async with broker.consume(MODEL, capacity=30) as deliveries:
+            again = await take(deliveries, 10)
+            assert [prediction(number) for number in range(2, 30, 3)] == [one.prediction for one in again]
+            for delivery in again:
+                delivery.ack()
+        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+
+    async def test_a_delivery_that_comes_back_too_often_becomes_a_dead_letter(
+        self, broker: RabbitBroker, dead_letters: DeadLetters
+    ) -> None:
+        await publish(broker, prediction(1), prediction(2))
+
+        async with broker.consume(MODEL, capacity=1) as deliveries:
+            while (delivery := await take_one(deliveries)).prediction == prediction(1):
+                await delivery.retry(0)
+
+        await eventually(dead_letters, [prediction(1).id])
+
+    async def test_a_retry_comes_back_to_its_lane(self, broker: RabbitBroker) -> None:
+        await publish(broker, prediction(lane=2))
+
+        async with broker.consume(MODEL, capacity=1) as deliveries:
+            await (await take_one(deliveries)).retry(1)
+
+        await eventually(lambda: broker.depth(MODEL), (0, 0, 1, 0))
+
+    async def test_a_delivery_of_a_consumption_that_was_left_cannot_be_settled_any_more(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        await publish(broker, prediction())
+        async with broker.consume(MODEL, capacity=1) as deliveries:
+            delivery = await take_one(deliveries)
+
+        await delivery.retry(1)
+        delivery.ack()
+        delivery.reject()
+
+        await eventually(lambda: broker.depth(MODEL), (1, 0, 0, 0))
+        with plain_channel(server) as channel:
+            assert channel.queue_declare(f"{namespace}.retry.1", passive=True).method.message_count == 0

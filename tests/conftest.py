@@ -1,0 +1,7 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("leveret.testing.conformance")
