@@ -33,7 +33,8 @@ class Parts:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         (folder / "echo.py").write_text(MODEL)
-        self.redis = stack.enter_context(RedisServer())
+        # With `everysec` Redis may answer before it has written while an earlier sync is slow.
+        self.redis = stack.enter_context(RedisServer(fsync="always"))
         self.rabbit = stack.enter_context(RabbitServer())
         self.port = free_port()
         environment = {**QUICK, "LEVERET_BROKER_URL": self.rabbit.url, "LEVERET_STORE_URL": self.redis.url}
@@ -45,6 +46,7 @@ class Parts:
         ]
         for program in [self.gateway, *self.workers]:
             program.wait_ready()
+        self.rabbit.flush()  # RabbitMQ 3.10 itself writes down late that a queue exists
         self.load = Load(f"http://127.0.0.1:{self.port}", "local/echo", COUNT)
 
 

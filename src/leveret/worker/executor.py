@@ -121,6 +121,7 @@ class Executor:
 
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """Record the endings first, acknowledge second."""
+        again: dict[str, list[str]] = {}
         for (held, verdict), ours in zip(judged, await self._record(judged), strict=True):
             match verdict:
                 case _ if not ours:
@@ -129,8 +130,10 @@ class Executor:
                 case Finish():
                     self._hand.ack(held)
                 case Again(ending=ending, delay=delay):
-                    _log.warning("run again", id=held.run.id, reason=ending.reason, delay=delay)
+                    again.setdefault(ending.reason, []).append(held.run.id)
                     await self._hand.give_back(held, delay=delay)
+        for reason, ids in again.items():
+            _log.warning("run again", reason=reason, ids=ids)
 
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""

@@ -26,6 +26,9 @@ LINE_LIMIT: Final = 20_000
 GROUP_LIMIT: Final = 512
 """About how many commands travel together."""
 
+GROUP_BYTES: Final = 4 * 1024 * 1024
+"""About how many bytes travel together."""
+
 _log = structlog.get_logger()
 
 
@@ -97,12 +100,13 @@ class Batcher:
     def _next_group(self) -> list[_Call]:
         """The front of the line, without those who have gone away."""
         group: list[_Call] = []
-        size = 0
-        while self._line and size < GROUP_LIMIT:
+        count = size = 0
+        while self._line and count < GROUP_LIMIT and size < GROUP_BYTES:
             call = self._line.popleft()
             if not call.future.done():
                 group.append(call)
-                size += len(call.packed)
+                count += len(call.packed)
+                size += sum(map(len, call.packed))
         return group
 
     async def _exchange(self, connection: Connection, group: Sequence[_Call]) -> None:
@@ -127,9 +131,10 @@ class Batcher:
                     raise OSError(f"it does not load our scripts: {answer}") from answer
 
     def _give_up(self, reason: str) -> None:
-        """Fail those whose patience is over."""
+        """Fail those whose patience is over; they leave the line, as do those who have gone away."""
         now = self._loop.time()
         self._fail([call for call in self._line if call.deadline <= now], reason)
+        self._line = deque(call for call in self._line if not call.future.done())
 
     def _fail(self, calls: Iterable[_Call], reason: str) -> None:
         for call in calls:
