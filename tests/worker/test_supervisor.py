@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,9 +45,11 @@ async def test_a_crowd_of_predictions_all_succeed(family: Family) -> None:
 
 
 async def test_the_card_is_announced_before_anything_is_consumed(family: Family) -> None:
+    started = time.time()
     async with family.serving(family.model(ECHO)):
         (listing,) = await family.store.cards()
 
+    assert started <= listing.card.announced_at <= time.time()
     assert ("local/echo", 1) == (listing.card.model, listing.workers)
     assert "n" in json.loads(bytes(listing.card.input_schema))["properties"]
     assert [0] == [listing.workers for listing in await family.store.cards()]

@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -136,6 +137,7 @@ def _card(ready: Ready) -> Card:
         description=ready.description,
         batch=ready.batch,
         streams=ready.streams,
+        announced_at=time.time(),
     )
 
 
