@@ -114,6 +114,8 @@ def _import_failed(error: BaseException, *, otherwise: str) -> ModelLoadError:
     match error:
         case SyntaxError():
             reason = f"this is not valid Python: {error.msg}"
+        case ValueError() if "null bytes" in str(error):  # how Python before 3.11.4 puts the same
+            reason = f"this is not valid Python: {error}"
         case ModuleNotFoundError():
             reason = f"{error}; install the package that has it into the environment of the worker ({sys.prefix})"
         case SystemExit():
