@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from leveret.core.events import Output, Reset, Succeeded
 from leveret.core.prediction import Blob, Prediction, Status
 from leveret.errors import ModelLoadError
+from leveret.worker.process import CHILD
 from tests.worker.arrange import GATED, PATIENCE, QUICK, Family, appears, let_go
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,11 @@ ECHO = """
 def echo(n: int) -> int:
     return n
 """
+
+
+def model_processes() -> list[psutil.Process]:
+    """Those that belong to this process, which may be the parent of a private server too."""
+    return [child for child in psutil.Process().children(recursive=True) if CHILD in child.cmdline()]
 
 
 async def test_a_prediction_is_run_recorded_and_acknowledged(family: Family) -> None:
@@ -228,7 +234,7 @@ async def test_a_second_drain_hands_back_what_runs(family: Family, tmp_path: Pat
 
     assert (await family.store.get(running)).status is Status.STARTING
     assert (1, 0, 0, 0) == await family.broker.depth("local/gated")
-    assert not psutil.Process().children(recursive=True)
+    assert not model_processes()
 
 
 async def test_what_is_not_done_within_the_grace_is_handed_back_and_done_by_another_worker(
@@ -268,7 +274,7 @@ class Slow:
         await appears(family.folder, "*.began")
         worker.drain()
 
-    assert not psutil.Process().children(recursive=True)
+    assert not model_processes()
 
 
 async def test_a_target_that_does_not_load_is_told_to_who_started_the_worker(family: Family) -> None:
