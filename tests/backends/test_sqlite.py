@@ -220,7 +220,7 @@ class TestRestart:
             await settle(store, await claimed(store, lost, worker="w2"), succeeded(run), worker="w2")
 
             assert lost.id == run.id
-            assert claims == [Claimed(2)]
+            assert claims == [Claimed(2, charged=1)]
             assert not late
 
     async def test_the_workers_of_a_former_process_are_gone_and_their_cards_stay(self, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from leveret.core.events import (
     Started,
     Succeeded,
 )
-from leveret.core.prediction import Blob, Prediction
+from leveret.core.prediction import Blob, Means, Prediction
 
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 attempts = st.integers(min_value=1, max_value=4)
@@ -35,7 +35,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Output, at=times, attempt=attempts, chunks=st.lists(jsons, max_size=3)),
     st.builds(Logs, at=times, attempt=attempts, text=st.text(max_size=8)),
     st.builds(Progress, at=times, attempt=attempts, fraction=st.floats(0, 1), message=st.text(max_size=4)),
-    st.builds(Reset, at=times, attempt=attempts, reason=st.text(max_size=8)),
+    st.builds(Reset, at=times, attempt=attempts, reason=st.text(max_size=8), charged=st.integers(0, 4)),
     st.builds(
         Succeeded,
         at=times,
@@ -44,7 +44,13 @@ events: st.SearchStrategy[Event] = st.one_of(
         output_blob=st.none() | blobs,
     ),
     st.builds(Failed, at=times, error=st.text(max_size=8), attempt=st.none() | attempts),
-    st.builds(Canceled, at=times, attempt=st.none() | attempts, error=st.none() | st.text(max_size=8)),
+    st.builds(
+        Canceled,
+        at=times,
+        attempt=st.none() | attempts,
+        error=st.none() | st.text(max_size=8),
+        stopped=st.none() | st.sampled_from(Means),
+    ),
 )
 
 reports: st.SearchStrategy[Event] = st.one_of(
@@ -67,5 +73,6 @@ submissions = st.builds(
     lane=st.integers(0, 3),
     deadline=st.none() | times,
     attempt=st.integers(0, 3),
+    charged=st.integers(0, 3),
     input_blob=st.none() | blobs,
 )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from leveret.core import events as log
 from leveret.core import lifecycle
 from leveret.core.events import Canceled, Event, Failed, Logs, Output, Queued, Reset, Started, Succeeded
-from leveret.core.prediction import NULL, Prediction, Status
+from leveret.core.prediction import NULL, Means, Prediction, Status
 from leveret.errors import IllegalTransition
 from tests.core.strategies import events, reports, submissions
 
@@ -128,7 +128,7 @@ def test_a_reset_clears_the_output_and_keeps_the_logs() -> None:
         Started(2.0, 1, "w"),
         Output(2.1, 1, [Raw(b"1")]),
         Logs(2.2, 1, "hm\n"),
-        Reset(2.3, 1, "lost"),
+        Reset(2.3, 1, "lost", charged=1),
     ]
 
     record = lifecycle.fold(FRESH, history)
@@ -138,10 +138,15 @@ def test_a_reset_clears_the_output_and_keeps_the_logs() -> None:
 
 @pytest.mark.parametrize(
     "late",
-    [Succeeded(9.0, 1, output=Raw(b"1")), Failed(9.0, "x", attempt=1), Output(9.0, 1, []), Reset(9.0, 1, "x")],
+    [
+        Succeeded(9.0, 1, output=Raw(b"1")),
+        Failed(9.0, "x", attempt=1),
+        Output(9.0, 1, []),
+        Reset(9.0, 1, "x", charged=1),
+    ],
 )
 def test_what_an_earlier_attempt_says_is_refused(late: Event) -> None:
-    record = lifecycle.fold(FRESH, [Started(2.0, 1, "w"), Reset(3.0, 1, "lost"), Started(4.0, 2, "v")])
+    record = lifecycle.fold(FRESH, [Started(2.0, 1, "w"), Reset(3.0, 1, "lost", charged=1), Started(4.0, 2, "v")])
 
     with pytest.raises(IllegalTransition):
         lifecycle.apply(record, late)
@@ -153,3 +158,25 @@ def test_a_queued_prediction_can_be_canceled_and_then_never_starts() -> None:
     assert record.status is Status.CANCELED
     with pytest.raises(IllegalTransition, match="canceled"):
         lifecycle.apply(record, Started(3.0, 1, "w"))
+
+
+def test_what_has_begun_cannot_be_canceled_as_what_has_not_but_its_own_run_may_say_so() -> None:
+    record = lifecycle.apply(FRESH, Started(2.0, 1, "w"))
+
+    with pytest.raises(IllegalTransition):
+        lifecycle.apply(record, Canceled(3.0, stopped=Means.NOT_BEGUN))
+    ended = lifecycle.apply(record, Canceled(3.0, 1, stopped=Means.NOT_BEGUN))
+    assert (Status.CANCELED, Means.NOT_BEGUN) == (ended.status, ended.stopped)
+
+
+def test_a_reset_says_how_many_runs_are_charged() -> None:
+    history: list[Event] = [
+        Started(2.0, 1, "w"),
+        Reset(3.0, 1, "it crashed", charged=1),
+        Started(4.0, 2, "w"),
+        Reset(5.0, 2, "handed back", charged=1),
+    ]
+
+    record = lifecycle.fold(FRESH, history)
+
+    assert (2, 1) == (record.attempt, record.charged)

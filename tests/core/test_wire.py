@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from leveret.core import lifecycle, wire
-from leveret.core.events import Started, Succeeded
-from leveret.core.prediction import Prediction
+from leveret.core.events import Canceled, Event, Reset, Started
+from leveret.core.prediction import Means, Prediction
 from leveret.errors import Undecodable
 from tests.core.strategies import submissions
 
@@ -18,14 +17,20 @@ def test_a_message_gives_back_what_was_submitted(submitted: Prediction) -> None:
 
 
 @given(submissions)
-def test_what_has_happened_does_not_travel_but_for_the_attempt(submitted: Prediction) -> None:
+def test_what_has_happened_does_not_travel_but_for_the_attempts(submitted: Prediction) -> None:
     number = submitted.attempt + 1
-    record = lifecycle.fold(submitted, [Started(1.0, number, "w"), Succeeded(2.0, number, output=Raw(b"1"))])
+    history: list[Event] = [
+        Started(1.0, number, "w"),
+        Reset(2.0, number, "it crashed", charged=2),
+        Started(3.0, number + 1, "w"),
+        Canceled(4.0, number + 1, stopped=Means.KILLED),
+    ]
+    record = lifecycle.fold(submitted, history)
 
     arrived = wire.decode(wire.encode(record))
 
     assert wire.submitted(record) == arrived
-    assert number == arrived.attempt
+    assert (number + 1, 2, None) == (arrived.attempt, arrived.charged, arrived.stopped)
 
 
 @given(st.binary(max_size=200))
@@ -42,6 +47,7 @@ def test_foreign_bytes_are_refused_cleanly(body: bytes) -> None:
         (b'{"id":"a","model":"local/m","input":{},"created_at":1,"lane":4}', "`lane`"),
         (b'{"id":"a","model":"local/m","input":{},"created_at":1,"attempt":-1}', "`attempt`"),
         (b'{"id":"a","model":"local/m","input":{},"created_at":1,"attempt":1000001}', "`attempt`"),
+        (b'{"id":"a","model":"local/m","input":{},"created_at":1,"charged":-1}', "`charged`"),
         (b'{"id":"a","model":"local/m","created_at":1}', "input"),
         (b'{"id":"a","model":"local/m","input":' + b"[" * 100_000, "input is too|recursion|truncated"),
     ],

@@ -75,7 +75,7 @@ async def test_every_kind_of_event_comes_with_its_number(gateway: Gateway) -> No
         Logs(at=at, attempt=1, text="one\ntwo"),
         Progress(at=at, attempt=1, fraction=0.5),
     )
-    await gateway.worker.end(run, Reset(at=at, attempt=1, reason="the model process crashed"))
+    await gateway.worker.end(run, Reset(at=at, attempt=1, reason="the model process crashed", charged=1))
     run = await gateway.worker.start(prediction_id)
     await gateway.worker.fail(run, "ValueError: no")
 

@@ -77,7 +77,7 @@ async def test_a_run_that_has_become_another_workers_gets_no_more_beats(family: 
         (claim,) = await family.store.claim([held.prediction], worker="another", lease=60.0)
         await hand.beat()
 
-        assert Claimed(2) == claim
+        assert Claimed(2, charged=1) == claim
         assert not held.alive
 
 
@@ -89,5 +89,5 @@ async def claimed(family: Family, held: Held, *, lease: float) -> Held:
     """The same, once its run is claimed for so long."""
     (claim,) = await family.store.claim([held.prediction], worker="w1", lease=lease)
     assert isinstance(claim, Claimed)
-    held.begin(claim.attempt)
+    held.begin(claim)
     return held

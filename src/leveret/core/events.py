@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from leveret.core.prediction import Blob
+from leveret.core.prediction import Blob, Means
 from leveret.errors import Undecodable
 
 
@@ -55,11 +55,16 @@ class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
 
 
 class Reset(Struct, frozen=True, tag="reset"):
-    """The run has ended without a result; what it had put out no longer counts and another run will follow."""
+    """The run has ended without a result; what it had put out no longer counts and another run will follow.
+
+    `charged` is how many of the prediction's runs count against the limit of attempts by now, this one included
+    if it does: a number and not whether to add one, so that a store only has to set it.
+    """
 
     at: float
     attempt: int
     reason: str
+    charged: int
 
 
 class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):
@@ -80,11 +85,15 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
 
 
 class Canceled(Struct, frozen=True, tag="canceled", omit_defaults=True):
-    """It was canceled, or its deadline passed (`error` then says so)."""
+    """It was canceled, or its deadline passed (`error` then says so). `attempt` is absent as it is with Failed.
+
+    Without an attempt, `stopped` before it started is what only a prediction that waits can be.
+    """
 
     at: float
     attempt: int | None = None
     error: str | None = None
+    stopped: Means | None = None
 
 
 Report: TypeAlias = Output | Logs | Progress

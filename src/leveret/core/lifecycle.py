@@ -31,16 +31,17 @@ from leveret.core.events import (
     Succeeded,
     name,
 )
-from leveret.core.prediction import NULL, UNFINISHED, Blob, Prediction, Status
+from leveret.core.prediction import NULL, UNFINISHED, Blob, Means, Prediction, Status
 from leveret.errors import IllegalTransition
 
 Field: TypeAlias = str | int | float | Raw | Blob | None
 
+_WAITING: Final = frozenset({Status.STARTING})
 _RUNNING: Final = frozenset({Status.PROCESSING})
 
 ALLOWED: Final[Mapping[type[Event], frozenset[Status]]] = {
-    Queued: frozenset({Status.STARTING}),
-    Started: frozenset({Status.STARTING}),
+    Queued: _WAITING,
+    Started: _WAITING,
     Output: _RUNNING,
     Logs: _RUNNING,
     Progress: _RUNNING,
@@ -68,7 +69,7 @@ class Change(Struct, frozen=True):
 def change(event: Event) -> Change:
     """What the event demands of the record and makes of it."""
     attempt = None if isinstance(event, Queued | Started) else event.attempt
-    return Change(event=event, allowed=ALLOWED[type(event)], attempt=attempt, fields=_fields(event))
+    return Change(event=event, allowed=_allowed(event), attempt=attempt, fields=_fields(event))
 
 
 def apply(prediction: Prediction, event: Event) -> Prediction:
@@ -116,6 +117,14 @@ def _fits(prediction: Prediction, demanded: Change) -> bool:
     return demanded.attempt is None or demanded.attempt == prediction.attempt
 
 
+def _allowed(event: Event) -> frozenset[Status]:
+    match event:
+        case Canceled(attempt=None, stopped=Means.NOT_BEGUN):
+            return _WAITING
+        case _:
+            return ALLOWED[type(event)]
+
+
 def _fields(event: Event) -> Mapping[str, Field]:
     match event:
         case Queued() | Output() | Logs():
@@ -124,9 +133,10 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return {"progress": fraction}
         case Started(at=at, attempt=attempt, worker=worker):
             return {"status": Status.PROCESSING, "attempt": attempt, "worker": worker, "started_at": at}
-        case Reset():
+        case Reset(charged=charged):
             return {
                 "status": Status.STARTING,
+                "charged": charged,
                 "worker": "",
                 "started_at": None,
                 "output": NULL,
@@ -141,8 +151,8 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return fields
         case Failed(at=at, error=error):
             return {"status": Status.FAILED, "completed_at": at, "error": error}
-        case Canceled(at=at, error=error):
-            return {"status": Status.CANCELED, "completed_at": at, "error": error}
+        case Canceled(at=at, error=error, stopped=stopped):
+            return {"status": Status.CANCELED, "completed_at": at, "error": error, "stopped": stopped}
 
 
 def _extended(output: Raw, chunks: list[Raw]) -> Raw:

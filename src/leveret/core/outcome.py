@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from leveret.core.prediction import Means
+
 
 class Returned(Struct, frozen=True, tag="returned"):
     """The model returned this output, as JSON."""
@@ -31,9 +33,15 @@ class Crashed(Struct, frozen=True, tag="crashed"):
 
 
 class HandedBack(Struct, frozen=True, tag="handed_back"):
-    """The run did not end here: the worker stops and another one shall do it."""
+    """The run did not end here, through no fault of its own: another one shall do it."""
 
     reason: str
 
 
-Outcome: TypeAlias = Returned | Streamed | Raised | Crashed | HandedBack
+class Stopped(Struct, frozen=True, tag="stopped"):
+    """The run was stopped because its prediction was canceled."""
+
+    how: Means
+
+
+Outcome: TypeAlias = Returned | Streamed | Raised | Crashed | HandedBack | Stopped

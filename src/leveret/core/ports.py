@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -84,13 +85,14 @@ class Broker(Protocol):
 
 
 class Claimed(Struct, frozen=True):
-    """The run is the caller's, as number `attempt`."""
+    """The run is the caller's, as number `attempt`; `charged` of those before it count against the limit."""
 
     attempt: int
+    charged: int = 0
 
 
 class Finished(Struct, frozen=True):
-    """It has already ended; acknowledge the delivery."""
+    """It has ended, maybe by this claim: a cancel was requested. Acknowledge the delivery."""
 
 
 class Busy(Struct, frozen=True):
@@ -98,6 +100,16 @@ class Busy(Struct, frozen=True):
 
 
 Claim: TypeAlias = Claimed | Finished | Busy
+
+
+class Pulse(StrEnum):
+    """What a beat is answered for a run."""
+
+    OURS = "ours"
+    LOST = "lost"
+    """It is no longer this worker's: whatever it says is refused."""
+    CANCEL = "cancel"
+    """It is this worker's, and a cancel was requested: stop it."""
 
 
 class Running(Struct, frozen=True):
@@ -146,6 +158,14 @@ class Predictions(Protocol):
         """End it from outside of a run, if it has not ended yet; whether it did."""
         ...
 
+    async def cancel(self, prediction_id: str) -> str | None:
+        """End it now if it waits. If it runs, record that a cancel is requested and answer which worker runs it.
+
+        The request outlives the run: each beat of the run answers it, and a claim that would begin another run
+        ends the prediction instead. None: it has ended. Raises PredictionNotFound.
+        """
+        ...
+
 
 class Runs(Protocol):
     """What a worker needs of the store. The lists are answered in their order; every call may be repeated."""
@@ -154,8 +174,8 @@ class Runs(Protocol):
         """Take these runs, each for `lease` seconds. A record that is missing is rebuilt from the message."""
         ...
 
-    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[bool]:
-        """Renew the leases; False where the run is no longer this worker's."""
+    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
+        """Renew the leases of the runs that are still this worker's."""
         ...
 
     async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:

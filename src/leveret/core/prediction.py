@@ -35,6 +35,15 @@ class Status(StrEnum):
 UNFINISHED: Final = frozenset({Status.STARTING, Status.PROCESSING})
 
 
+class Means(StrEnum):
+    """By what means a canceled prediction was stopped, from gentle to rude."""
+
+    NOT_BEGUN = "before it started"
+    INTERRUPTED = "interrupted"
+    TERMINATED = "terminated"
+    KILLED = "killed"
+
+
 class Blob(Struct, frozen=True):
     """A large value kept outside the message: where it is, its size in bytes and its SHA-256 in hex."""
 
@@ -49,7 +58,8 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     The first group of fields is fixed at creation and travels in the message; the second is what the events
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
-    between the client and the model needs to look inside.
+    between the client and the model needs to look inside. `attempt` numbers its runs; `charged` says how many of
+    them have ended in a way that counts against the limit.
     """
 
     id: str
@@ -64,10 +74,12 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: Status = Status.STARTING
     attempt: int = 0
+    charged: int = 0
     worker: str = ""
     output: Raw = NULL
     output_blob: Blob | None = None
     error: str | None = None
+    stopped: Means | None = None
     logs: str = ""
     progress: float | None = None
     started_at: float | None = None

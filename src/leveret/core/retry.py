@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Raw, Struct
 
-from leveret.core.events import Ending, Failed, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned, Streamed
+from leveret.core.events import Canceled, Ending, Failed, Reset, Succeeded
+from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned, Stopped, Streamed
 
 RUNGS: Final = (1, 5, 15, 60, 300, 900, 3600)
 """The delays, in seconds, for which the broker keeps a queue."""
@@ -32,8 +32,11 @@ class Again(Struct, frozen=True):
 Verdict: TypeAlias = Finish | Again
 
 
-def decide(outcome: Outcome, *, at: float, attempt: int, max_attempts: int) -> Verdict:
-    """What an outcome means for the prediction whose run number `attempt` ended `at` with it."""
+def decide(outcome: Outcome, *, at: float, attempt: int, charged: int, max_attempts: int) -> Verdict:
+    """What an outcome means for the prediction whose run number `attempt` ended `at` with it.
+
+    `charged` of its earlier runs count against `max_attempts`.
+    """
     match outcome:
         case Returned(output=output):
             return Finish(Succeeded(at=at, attempt=attempt, output=Raw(output)))
@@ -41,19 +44,25 @@ def decide(outcome: Outcome, *, at: float, attempt: int, max_attempts: int) -> V
             return Finish(Succeeded(at=at, attempt=attempt))
         case Raised(error=error):
             return Finish(Failed(at=at, attempt=attempt, error=error))
-        case Crashed(cause=cause) if attempt < max_attempts:
-            return Again(Reset(at=at, attempt=attempt, reason=cause), delay=back_off(attempt))
         case Crashed(cause=cause):
-            return Finish(Failed(at=at, attempt=attempt, error=f"{cause} (attempt {attempt} of {max_attempts})"))
+            return _crashed(cause, at=at, attempt=attempt, charged=charged + 1, max_attempts=max_attempts)
         case HandedBack(reason=reason):
-            return Again(Reset(at=at, attempt=attempt, reason=reason), delay=0.0)
+            return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged), delay=0.0)
+        case Stopped(how=how):
+            return Finish(Canceled(at=at, attempt=attempt, stopped=how))
 
 
-def back_off(attempt: int) -> float:
-    """The delay after the run number `attempt`, in seconds: one rung up each time."""
-    return float(RUNGS[min(attempt, len(RUNGS)) - 1])
+def back_off(charged: int) -> float:
+    """The delay after the crash number `charged`, in seconds: one rung up each time."""
+    return float(RUNGS[min(charged, len(RUNGS)) - 1])
 
 
 def rung(delay: float) -> int:
     """The longest rung that is not longer than `delay` seconds, or the first."""
     return max((step for step in RUNGS if step <= delay), default=RUNGS[0])
+
+
+def _crashed(cause: str, *, at: float, attempt: int, charged: int, max_attempts: int) -> Verdict:
+    if charged < max_attempts:
+        return Again(Reset(at=at, attempt=attempt, reason=cause, charged=charged), delay=back_off(charged))
+    return Finish(Failed(at=at, attempt=attempt, error=f"{cause} (attempt {charged} of {max_attempts})"))

@@ -37,13 +37,15 @@ def decode(body: bytes) -> Prediction:
         raise Undecodable(what="message", reason="`id` must be 1 to 64 letters, digits, '_' or '-'")
     if not MODEL_NAME.fullmatch(prediction.model):
         raise Undecodable(what="message", reason="`model` must be `owner/name` in lower case")
-    if not 0 <= prediction.lane < COUNT or not 0 <= prediction.attempt <= MOST_ATTEMPTS:
-        raise Undecodable(what="message", reason=f"`lane` must be 0 to 3 and `attempt` 0 to {MOST_ATTEMPTS}")
+    if not 0 <= prediction.lane < COUNT:
+        raise Undecodable(what="message", reason=f"`lane` must be 0 to {COUNT - 1}")
+    if not (0 <= prediction.attempt <= MOST_ATTEMPTS and 0 <= prediction.charged <= MOST_ATTEMPTS):
+        raise Undecodable(what="message", reason=f"`attempt` and `charged` must be 0 to {MOST_ATTEMPTS}")
     return submitted(prediction)
 
 
 def submitted(prediction: Prediction) -> Prediction:
-    """The prediction without anything that its events have made of it, but for the number of attempts."""
+    """The prediction without anything that its events have made of it, but for the numbers of its attempts."""
     return replace(
         prediction,
         status=Status.STARTING,
@@ -51,6 +53,7 @@ def submitted(prediction: Prediction) -> Prediction:
         output=NULL,
         output_blob=None,
         error=None,
+        stopped=None,
         logs="",
         progress=None,
         started_at=None,

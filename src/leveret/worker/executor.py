@@ -87,8 +87,8 @@ class Executor:
             await self._hand.give_back(held, delay=GUARD_DELAY)
         for held, claim in zip(fresh, await self._claims(fresh), strict=True):
             match claim:
-                case Claimed(attempt=attempt):
-                    held.begin(attempt)
+                case Claimed():
+                    held.begin(claim)
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
@@ -137,7 +137,7 @@ class Executor:
 
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""
-        endings = [(held.run, Reset(time.time(), held.run.attempt, "its worker failed")) for held in begun]
+        endings = [(held.run, _uncharged(held, "its worker failed", at=time.time())) for held in begun]
         try:
             await self._runs.settle(endings, worker=self._hand.worker)
         except Exception:
@@ -159,7 +159,7 @@ class Executor:
         except (BlobNotFound, BlobDamaged) as error:
             await self._settle([(held, Finish(Failed(now, f"the input cannot be read: {error}", attempt)))])
         except LeveretError as error:
-            await self._settle([(held, Again(Reset(now, attempt, str(error)), OUTAGE_DELAY))])
+            await self._settle([(held, Again(_uncharged(held, str(error), at=now), OUTAGE_DELAY))])
         return None
 
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:
@@ -172,12 +172,12 @@ class Executor:
         try:
             blob = await self._blobs.put(key, _once(end.outcome.output), content_type=CONTENT_TYPE)
         except LeveretError as error:
-            return held, Again(Reset(at, end.attempt, str(error)), OUTAGE_DELAY)
+            return held, Again(_uncharged(held, str(error), at=at), OUTAGE_DELAY)
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
-        verdict = decide(end.outcome, at=at, attempt=end.attempt, max_attempts=self._settings.max_attempts)
-        return self._hand.of(end.id), verdict
+        held, most = self._hand.of(end.id), self._settings.max_attempts
+        return held, decide(end.outcome, at=at, attempt=end.attempt, charged=held.charged, max_attempts=most)
 
     async def _record(self, judged: Sequence[Judged]) -> list[bool]:
         """False where a run was no longer ours to end."""
@@ -204,6 +204,11 @@ class Executor:
 
 def _item(held: Held, content: bytes) -> Item:
     return Item(held.run.id, held.run.attempt, content)
+
+
+def _uncharged(held: Held, reason: str, *, at: float) -> Reset:
+    """The end of a run that another one shall follow, through no fault of the model."""
+    return Reset(at, held.run.attempt, reason, charged=held.charged)
 
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from leveret.core.ports import Delivery, Running, Runs
+from leveret.core.ports import Claimed, Delivery, Pulse, Running, Runs
 from leveret.errors import LeveretError
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -14,7 +14,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Held:
     """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already."""
 
-    __slots__ = ("alive", "appends", "delivery", "double", "open", "prediction", "run")
+    __slots__ = ("alive", "appends", "charged", "delivery", "double", "open", "prediction", "run")
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
         self.delivery = delivery
@@ -23,11 +23,13 @@ class Held:
         self.run = Running(self.prediction.id, 0)
         self.open = True
         self.alive = False
+        self.charged = 0
         self.appends = 0
 
-    def begin(self, attempt: int) -> None:
+    def begin(self, claimed: Claimed) -> None:
         """It is claimed: from now on it is for this worker to show signs of life."""
-        self.run = Running(self.run.id, attempt)
+        self.run = Running(self.run.id, claimed.attempt)
+        self.charged = claimed.charged
         self.alive = True
 
 
@@ -67,9 +69,9 @@ class Hand:
         beating = [held for held in self._held.values() if held.alive]
         if not beating:
             return
-        renewed = await self._runs.beat([held.run for held in beating], worker=self.worker, lease=self.lease)
-        for held, ours in zip(beating, renewed, strict=True):
-            if not ours and held.alive:
+        pulses = await self._runs.beat([held.run for held in beating], worker=self.worker, lease=self.lease)
+        for held, pulse in zip(beating, pulses, strict=True):
+            if pulse is Pulse.LOST and held.alive:
                 held.alive = False
                 _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
 

@@ -20,6 +20,7 @@ LOST_WORKER: Final = "its worker was lost"
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
 _ATTEMPT: Final = b'"attempt":'
+_CHARGED: Final = b'"charged":'
 
 
 class Commands:
@@ -38,13 +39,14 @@ class Commands:
         return self._create(message, at, message.lane, "")
 
     def claims(self, predictions: Sequence[Prediction], *, worker: str, lease: float, at: float) -> list[Command]:
-        """Take the runs; the script puts the attempts into the events."""
-        reset = Reset(at=at, attempt=0, reason=LOST_WORKER)
+        """Take the runs; the script puts the numbers into the events."""
+        reset = Reset(at=at, attempt=0, reason=LOST_WORKER, charged=0)
         started = Started(at=at, attempt=0, worker=worker)
         _, deleted = record.encode(lifecycle.change(reset).fields)
         fields = {name: value for name, value in lifecycle.change(started).fields.items() if name != "attempt"}
         present, _ = record.encode(fields)
-        parts: list[Part] = [worker, _milliseconds(lease), _WAITS, _RUNS, *_around(reset), *_around(started)]
+        parts: list[Part] = [worker, _milliseconds(lease), _WAITS, _RUNS]
+        parts += (*_around(reset, _ATTEMPT, _CHARGED), *_around(started, _ATTEMPT))
         parts += (len(deleted), *deleted, *present)
         keys = self._keys
         return [
@@ -89,6 +91,10 @@ class Commands:
             *present,
         )
 
+    def cancel(self, prediction_id: str) -> Command:
+        """Record that a cancel is requested of what runs."""
+        return _call(self._scripts.cancel, (self._keys.record(prediction_id),), _WAITS, _RUNS)
+
     def due(self, key: str, *, age: float, hold: float, limit: int) -> Command:
         """The ids in one of the sweeper's sorted sets that have been due for `age` seconds."""
         return _call(self._scripts.due, (key,), _milliseconds(age), _milliseconds(hold), limit)
@@ -112,6 +118,7 @@ class Commands:
             wire.encode(prediction),
             _WAITS,
             prediction.attempt,
+            prediction.charged,
             events.encode(Queued(at=at)),
             f"{prediction.model} {account}",
             *arguments,
@@ -126,7 +133,13 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _around(event: Started | Reset) -> tuple[bytes, bytes]:
-    """What stands before and behind the attempt in the encoded event; before it there is no text of anybody's."""
-    before, _, behind = events.encode(event).partition(_ATTEMPT + b"0")
-    return before + _ATTEMPT, behind
+def _around(event: Started | Reset, *names: bytes) -> list[bytes]:
+    """The parts of the encoded event between which these numbers belong, which are 0 in it.
+
+    Nobody's text stands before them: the worker's name follows the attempt, and the reason is ours.
+    """
+    parts, rest = [], events.encode(event)
+    for name in names:
+        before, _, rest = rest.partition(name + b"0")
+        parts.append(before + name)
+    return [*parts, rest]

@@ -11,22 +11,25 @@ from msgspec.structs import replace
 
 from leveret.core import wire
 from leveret.core.lifecycle import Field
-from leveret.core.prediction import NULL, Blob, Prediction, Status
+from leveret.core.prediction import NULL, Blob, Means, Prediction, Status
 
 _blob_encoder = msgspec.json.Encoder()
 _blob_decoder = msgspec.json.Decoder(Blob)
 
 _STATUSES: Final = {str(status).encode(): status for status in Status}
+_MEANS: Final = {str(means).encode(): means for means in Means}
 _DEFAULTS: Final = (None, "", NULL)
 
 _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"lane": ("lane", int),
     b"attempt": ("attempt", int),
+    b"charged": ("charged", int),
     b"status": ("status", _STATUSES.__getitem__),
     b"worker": ("worker", bytes.decode),
     b"output": ("output", Raw),
     b"output_blob": ("output_blob", _blob_decoder.decode),
     b"error": ("error", bytes.decode),
+    b"stopped": ("stopped", _MEANS.__getitem__),
     b"progress": ("progress", float),
     b"started_at": ("started_at", float),
     b"completed_at": ("completed_at", float),

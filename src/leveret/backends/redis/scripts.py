@@ -22,6 +22,7 @@ class Scripts(Struct, frozen=True):
     announce: Script
     append: Script
     beat: Script
+    cancel: Script
     cards: Script
     claim: Script
     create: Script

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from leveret.backends.redis import record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
-from leveret.backends.redis.commands import Commands
+from leveret.backends.redis.commands import LOST_WORKER, Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.keys import Keys
@@ -24,8 +24,8 @@ from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import events, lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Query, Running
-from leveret.core.prediction import Prediction
+from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Query, Running
+from leveret.core.prediction import Means, Prediction
 from leveret.errors import PredictionNotFound, StoreUnavailable
 
 _PAGE: Final = 100
@@ -35,7 +35,17 @@ _EXISTS: Final = -1
 """The answer of create.lua when there is such a record already."""
 
 _MISSING: Final = -2
-"""The answer of claim.lua when there is no such record."""
+"""The answer of claim.lua and cancel.lua when there is no such record."""
+
+_CANCELED_WAITING: Final = -3
+_CANCELED_LOST: Final = -4
+"""The answers of claim.lua when a cancel was requested so that there shall be no other run."""
+
+_WAITS: Final = 1
+"""The answer of cancel.lua when no run has begun."""
+
+_PULSES: Final = {0: Pulse.LOST, 1: Pulse.OURS, 2: Pulse.CANCEL}
+"""The answers of beat.lua."""
 
 _card_encoder = msgspec.json.Encoder()
 _card_decoder = msgspec.json.Decoder(Card)
@@ -114,6 +124,21 @@ class RedisStore:
         (reply,) = await self._batcher.send([self._commands.end(prediction_id, ending)])
         return reply == 1
 
+    async def cancel(self, prediction_id: str) -> str | None:
+        """See core.ports.Predictions."""
+        while True:
+            ending = Canceled(time.time(), stopped=Means.NOT_BEGUN)
+            end, request = self._commands.end(prediction_id, ending), self._commands.cancel(prediction_id)
+            _, requested = await self._batcher.send([end, request])
+            match requested:
+                case bytes(worker):
+                    return worker.decode()
+                case answer if answer == _MISSING:
+                    raise PredictionNotFound(prediction_id=prediction_id)
+                case answer if answer != _WAITS:
+                    return None
+            # A run was under way when it should end, and was reset before it could be told.
+
     # Runs
 
     async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
@@ -129,12 +154,13 @@ class RedisStore:
             again = await self._batcher.send(rebuilding + [commands[place] for place in missing])
             for place, answer in zip(missing, again[len(missing) :], strict=True):
                 answers[place] = answer
+        await self._end_canceled(predictions, answers, at=at)
         return [_claim(answer) for answer in answers]
 
-    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[bool]:
+    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""
         commands = [self._commands.beat(run, worker=worker, lease=lease) for run in runs]
-        return [reply == 1 for reply in await self._batcher.send(commands)]
+        return [_PULSES[replies.number(reply)] for reply in await self._batcher.send(commands)]
 
     async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
         """See core.ports.Runs."""
@@ -175,6 +201,20 @@ class RedisStore:
     async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._due(self._keys.leases, age=0, hold=hold, limit=limit)
+
+    async def _end_canceled(self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, at: float) -> None:
+        """End what was not claimed because a cancel was requested. Its own worker may come first with another end."""
+        endings = {
+            _CANCELED_WAITING: Canceled(at, stopped=Means.NOT_BEGUN),
+            _CANCELED_LOST: Canceled(at, error=LOST_WORKER),
+        }
+        canceled = [
+            self._commands.end(prediction.id, endings[answer])
+            for prediction, answer in zip(claimed, answers, strict=True)
+            if isinstance(answer, int) and answer in endings
+        ]
+        if canceled:
+            await self._batcher.send(canceled)
 
     async def _due(self, key: str, *, age: float, hold: float, limit: int) -> list[Prediction]:
         (reply,) = await self._batcher.send([self._commands.due(key, age=age, hold=hold, limit=limit)])
@@ -217,15 +257,15 @@ def _folded(submitted: Prediction, log: Reply) -> Prediction:
 
 
 def _claim(answer: Reply) -> Claim:
-    match replies.number(answer):
-        case 0:
+    match answer:
+        case [int(attempt), int(charged)]:
+            return Claimed(attempt, charged)
+        case 0 | -3 | -4:
             return Finished()
         case -1:
             return Busy()
-        case -2:
+        case _:
             raise StoreUnavailable(reason="the record could not be rebuilt")
-        case attempt:
-            return Claimed(attempt)
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -6,6 +6,7 @@ Plain functions over a connection; each is a part of somebody's transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from sqlite3 import Connection
 from typing import Final, TypeAlias
@@ -19,7 +20,7 @@ from leveret.core.events import Entry, Event, Queued
 from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
 from leveret.core.ports import Query, Running
-from leveret.core.prediction import UNFINISHED, Blob, Prediction, Status
+from leveret.core.prediction import UNFINISHED, Blob, Means, Prediction, Status
 
 Column: TypeAlias = str | int | float | bytes | None
 News: TypeAlias = list[tuple[str, list[Entry]]]
@@ -40,6 +41,8 @@ class Record(Struct, frozen=True):
     lease: float
     length: int
     appended: int
+    charged: int
+    canceling: int
 
     @property
     def ended(self) -> bool:
@@ -61,8 +64,10 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended FROM predictions WHERE id = ?", (prediction_id,)
+    row: tuple[int, str, int, str, float, int, int, int, int] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling FROM predictions"
+        " WHERE id = ?",
+        (prediction_id,),
     ).fetchone()
     return None if row is None else Record(*row)
 
@@ -70,15 +75,15 @@ def find(connection: Connection, prediction_id: str) -> Record | None:
 def insert(connection: Connection, prediction: Prediction, *, at: float) -> Record:
     """A new record, with the first event in its log."""
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt) VALUES (?, ?, ?, 'starting', ?)",
-        (prediction.id, prediction.account, prediction.model, prediction.attempt),
+        "INSERT INTO predictions (id, account, model, status, attempt, charged) VALUES (?, ?, ?, 'starting', ?, ?)",
+        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
     connection.execute(
         "INSERT INTO log (prediction, number, data) VALUES (?1, 0, ?2), (?1, 1, ?3)",
         (seq, wire.encode(prediction), events.encode(Queued(at=at))),
     )
-    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0)
+    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0)
 
 
 def advance(
@@ -123,13 +128,14 @@ def outstanding(connection: Connection, prediction: Prediction) -> int:
 def read(connection: Connection, prediction_id: str) -> Prediction | None:
     """The prediction as it is now, if there is one."""
     row = connection.execute(
-        "SELECT data, status, attempt, worker, output, output_blob, error, progress, started_at, completed_at,"
-        " live, seq FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ?",
+        "SELECT data, status, attempt, charged, worker, output, output_blob, error, stopped, progress, started_at,"
+        " completed_at, live, seq FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     if row is None:
         return None
-    data, status, attempt, worker, output, blob, error, progress, started_at, completed_at, live, seq = row
+    data, status, attempt, charged, worker, output, blob, error, stopped, progress, started_at, completed_at = row[:12]
+    live, seq = row[12:]
     submitted = _decoder.decode(data)
     if live:
         return lifecycle.fold(submitted, (entry.event for entry in _entries(connection, seq, after=0)))
@@ -137,10 +143,12 @@ def read(connection: Connection, prediction_id: str) -> Prediction | None:
         submitted,
         status=Status(status),
         attempt=attempt,
+        charged=charged,
         worker=worker,
         output=Raw(output),
         output_blob=None if blob is None else _blob_decoder.decode(blob),
         error=error,
+        stopped=None if stopped is None else Means(stopped),
         progress=progress,
         started_at=started_at,
         completed_at=completed_at,
@@ -184,7 +192,7 @@ def _column(value: Field) -> Column:
             return bytes(value)
         case Blob():
             return _blob_encoder.encode(value)
-        case Status():
+        case StrEnum():
             return value.value
         case _:
             return value

@@ -13,15 +13,18 @@ CREATE TABLE IF NOT EXISTS predictions (
 
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
+    charged      INTEGER NOT NULL,
     worker       TEXT NOT NULL DEFAULT '',
     output       BLOB NOT NULL DEFAULT x'6e756c6c',  -- JSON: null
     output_blob  BLOB,                               -- JSON
     error        TEXT,
+    stopped      TEXT,
     progress     REAL,
     started_at   REAL,
     completed_at REAL,
 
     length       INTEGER NOT NULL DEFAULT 1,         -- entries in its log
+    canceling    INTEGER NOT NULL DEFAULT 0,         -- whether a cancel was requested while it ran
     live         INTEGER NOT NULL DEFAULT 0,         -- whether a run has reported: only the log knows everything then
     holder       TEXT NOT NULL DEFAULT '',           -- the worker of the latest run
     appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append

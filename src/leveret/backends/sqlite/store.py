@@ -17,7 +17,7 @@ from leveret.backends.sqlite.records import News
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.lanes import lane_for
-from leveret.core.ports import Claim, Query, Running
+from leveret.core.ports import Claim, Pulse, Query, Running
 from leveret.core.prediction import Prediction
 from leveret.errors import PredictionNotFound
 
@@ -60,11 +60,15 @@ class SqliteStore:
         """See core.ports.Predictions."""
         return await self._change(partial(transitions.end, prediction_id=prediction_id, ending=ending))
 
+    async def cancel(self, prediction_id: str) -> str | None:
+        """See core.ports.Predictions."""
+        return await self._change(partial(transitions.cancel, prediction_id=prediction_id))
+
     async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
         """See core.ports.Runs."""
         return await self._change(partial(transitions.claim, predictions=predictions, worker=worker, lease=lease))
 
-    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[bool]:
+    async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""
         return await self._database.write(partial(transitions.beat, runs=runs, worker=worker, lease=lease))
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from sqlite3 import Connection
+from typing import Final
 
 from leveret.backends.sqlite import records, upkeep
-from leveret.backends.sqlite.records import News, Record
+from leveret.backends.sqlite.records import Column, News, Record
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Running
-from leveret.core.prediction import Prediction, Status
+from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Running
+from leveret.core.prediction import Means, Prediction, Status
+from leveret.errors import PredictionNotFound
+
+LOST_WORKER: Final = "its worker was lost"
+"""Why a run whose lease has lapsed has ended."""
 
 
 def claim(
@@ -25,23 +30,27 @@ def claim(
         if record.ended:
             claims.append(Finished())
         elif record.held(now):
-            claims.append(Claimed(record.attempt) if record.holder == worker else Busy())
+            mine = record.holder == worker
+            claims.append(Claimed(record.attempt, record.charged) if mine else Busy())
+        elif record.canceling:
+            claims.append(Finished())
+            news.append((prediction.id, records.advance(connection, record, [_canceled(record, at=now)])))
         else:
-            entries = _start(connection, record, worker=worker, now=now, lease=lease)
+            claimed, entries = _start(connection, record, worker=worker, now=now, lease=lease)
             upkeep.published(connection, [prediction.id])  # as its message is here
-            claims.append(Claimed(record.attempt + 1))
+            claims.append(claimed)
             news.append((prediction.id, entries))
     return claims, news
 
 
-def beat(connection: Connection, *, runs: Sequence[Running], worker: str, lease: float) -> list[bool]:
+def beat(connection: Connection, *, runs: Sequence[Running], worker: str, lease: float) -> list[Pulse]:
     """See core.ports.Runs."""
     until = time.time() + lease
     statement = (
         "UPDATE predictions SET lease = ?1, mend_at = ?1"
-        " WHERE id = ?2 AND attempt = ?3 AND holder = ?4 AND status = 'processing'"
+        " WHERE id = ?2 AND attempt = ?3 AND holder = ?4 AND status = 'processing' RETURNING canceling"
     )
-    return [connection.execute(statement, (until, run.id, run.attempt, worker)).rowcount == 1 for run in runs]
+    return [_pulse(connection.execute(statement, (until, run.id, run.attempt, worker)).fetchall()) for run in runs]
 
 
 def append(
@@ -85,16 +94,48 @@ def end(connection: Connection, *, prediction_id: str, ending: Failed | Canceled
     return bool(entries), [(prediction_id, entries)]
 
 
-def _start(connection: Connection, record: Record, *, worker: str, now: float, lease: float) -> list[Entry]:
-    """The next run; one whose worker was lost is reset first."""
-    started = Started(at=now, attempt=record.attempt + 1, worker=worker)
-    follow: list[Event] = [started]
+def cancel(connection: Connection, *, prediction_id: str) -> tuple[str | None, News]:
+    """See core.ports.Predictions."""
+    record = records.find(connection, prediction_id)
+    if record is None:
+        raise PredictionNotFound(prediction_id=prediction_id)
     if record.status == Status.PROCESSING:
-        follow = [Reset(at=now, attempt=record.attempt, reason="its worker was lost"), started]
+        connection.execute("UPDATE predictions SET canceling = 1 WHERE seq = ?", (record.seq,))
+        return record.holder, []
+    _, news = end(connection, prediction_id=prediction_id, ending=Canceled(time.time(), stopped=Means.NOT_BEGUN))
+    return None, news
+
+
+def _start(
+    connection: Connection, record: Record, *, worker: str, now: float, lease: float
+) -> tuple[Claimed, list[Entry]]:
+    """The next run; one whose worker was lost is reset first, and counts against the limit: it may be to blame."""
+    claimed = Claimed(record.attempt + 1, record.charged)
+    follow: list[Event] = []
+    if record.status == Status.PROCESSING:
+        claimed = Claimed(record.attempt + 1, record.charged + 1)
+        follow = [Reset(at=now, attempt=record.attempt, reason=LOST_WORKER, charged=claimed.charged)]
+    follow.append(Started(at=now, attempt=claimed.attempt, worker=worker))
     until = now + lease
-    return records.advance(
-        connection, record, follow, {"holder": worker, "appended": 0, "lease": until, "mend_at": until}
-    )
+    columns: dict[str, Column] = {"holder": worker, "appended": 0, "lease": until, "mend_at": until}
+    return claimed, records.advance(connection, record, follow, columns)
+
+
+def _canceled(record: Record, *, at: float) -> Canceled:
+    """The end of what is not run again: it waits, or its worker was lost."""
+    if record.status == Status.PROCESSING:
+        return Canceled(at, error=LOST_WORKER)
+    return Canceled(at, stopped=Means.NOT_BEGUN)
+
+
+def _pulse(beating: Sequence[tuple[int]]) -> Pulse:
+    match beating:
+        case [(0,)]:
+            return Pulse.OURS
+        case [_]:
+            return Pulse.CANCEL
+        case _:
+            return Pulse.LOST
 
 
 def _repeats(connection: Connection, record: Record, ending: Ending) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from msgspec import Raw
 
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, Reset, Succeeded
-from leveret.core.ports import Claimed, Running, Store
+from leveret.core.ports import Claimed, Pulse, Running, Store
 from leveret.core.prediction import Prediction, new_id
 
 T = TypeVar("T")
@@ -69,8 +69,8 @@ async def settle(store: Store, run: Running, ending: Ending, *, worker: str = "w
 
 async def beat(store: Store, run: Running, *, worker: str = "w1", lease: float = LONG) -> bool:
     """Whether the store has renewed the lease of this one run."""
-    (renewed,) = await store.beat([run], worker=worker, lease=lease)
-    return renewed
+    (pulse,) = await store.beat([run], worker=worker, lease=lease)
+    return pulse is not Pulse.LOST
 
 
 async def append(store: Store, run: Running, number: int, *reports: Report, worker: str = "w1") -> bool:
@@ -116,9 +116,9 @@ def failed(run: Running, error: str = "ValueError: no") -> Failed:
     return Failed(at=time.time(), attempt=run.attempt, error=error)
 
 
-def reset(run: Running, reason: str = "the model process crashed") -> Reset:
+def reset(run: Running, reason: str = "the model process crashed", *, charged: int = 1) -> Reset:
     """The end of a run that another one shall follow."""
-    return Reset(at=time.time(), attempt=run.attempt, reason=reason)
+    return Reset(at=time.time(), attempt=run.attempt, reason=reason, charged=charged)
 
 
 def canceled(error: str | None = None) -> Canceled:

@@ -114,7 +114,7 @@ class ClaimConformance:
         assert (lost.attempt, lost.reason) == (1, "its worker was lost")
         assert (second.attempt, second.worker) == (2, "w2")
         assert await store.get(prediction.id) == replace(
-            prediction, status=Status.PROCESSING, attempt=2, worker="w2", started_at=second.at
+            prediction, status=Status.PROCESSING, attempt=2, charged=1, worker="w2", started_at=second.at
         )
 
     async def test_a_lost_worker_that_comes_back_is_refused(self, store: Store) -> None:
@@ -131,7 +131,7 @@ class ClaimConformance:
         await claimed(store, prediction, worker="w1", lease=SHORT)
         await _lapse(store)
 
-        assert await store.claim([prediction], worker="w1", lease=LONG) == [Claimed(2)]
+        assert await store.claim([prediction], worker="w1", lease=LONG) == [Claimed(2, charged=1)]
 
     async def test_a_run_is_its_workers_until_another_one_claims_it(self, store: Store) -> None:
         prediction = await store.create(a_prediction())
@@ -156,9 +156,9 @@ class ClaimConformance:
         for attempt in (1, 2, 3):
             run = await claimed(store, prediction, worker=f"w{attempt}")
             assert run.attempt == attempt
-            assert await settle(store, run, reset(run), worker=f"w{attempt}")
+            assert await settle(store, run, reset(run, charged=attempt // 2), worker=f"w{attempt}")
 
-        assert await store.claim([prediction], worker="w1", lease=LONG) == [Claimed(4)]
+        assert await store.claim([prediction], worker="w1", lease=LONG) == [Claimed(4, charged=1)]
 
     async def test_a_missing_record_is_rebuilt_from_the_message(self, store: Store) -> None:
         message = a_prediction(lane=2)
@@ -174,11 +174,12 @@ class ClaimConformance:
         assert rebuilt.lane == 2
 
     async def test_a_rebuilt_record_goes_on_with_the_attempts_of_the_message(self, store: Store) -> None:
-        message = a_prediction(attempt=2)
+        message = replace(a_prediction(attempt=2), charged=1)
 
-        assert await store.claim([message], worker="w1", lease=LONG) == [Claimed(3)]
+        assert await store.claim([message], worker="w1", lease=LONG) == [Claimed(3, charged=1)]
 
-        assert (await store.get(message.id)).attempt == 3
+        rebuilt = await store.get(message.id)
+        assert (rebuilt.attempt, rebuilt.charged) == (3, 1)
         assert await settle(store, Running(message.id, 3), succeeded(Running(message.id, 3)))
 
     async def test_a_rebuilt_record_is_outstanding_until_it_ends(self, store: Store) -> None:
@@ -189,6 +190,18 @@ class ClaimConformance:
             await settle(store, run, succeeded(run))
 
         assert (await store.create(a_prediction())).lane == lane_for(1)
+
+    async def test_what_is_charged_adds_up_over_lost_workers_and_resets(self, store: Store) -> None:
+        prediction = await store.create(a_prediction())
+        first = await claimed(store, prediction)
+        await settle(store, first, reset(first, charged=1))
+        await claimed(store, prediction, worker="w1", lease=SHORT)
+        third = await claimed(store, prediction, worker="w2")
+
+        assert await store.claim([prediction], worker="w2", lease=LONG) == [Claimed(3, charged=2)]
+        assert (await store.get(prediction.id)).charged == 2
+        await settle(store, third, reset(third, charged=2), worker="w2")
+        assert await store.claim([prediction], worker="w1", lease=LONG) == [Claimed(4, charged=2)]
 
     async def test_claims_are_answered_in_their_order(self, store: Store) -> None:
         ended = await store.create(a_prediction())

@@ -11,7 +11,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from leveret.core.events import Ending, Logs, Output, Progress, Reset, Started, name
-from leveret.core.ports import Claimed, Running, Store
+from leveret.core.ports import Claimed, Pulse, Running, Store
 from leveret.core.prediction import NULL, Blob, Status
 from leveret.testing.conformance.arrange import (
     LONG,
@@ -72,7 +72,7 @@ class RunsConformance:
         mine, other, ended = await a_run(store), await a_run(store, worker="w2"), await a_run(store)
         await settle(store, ended, succeeded(ended))
 
-        assert await store.beat([other, mine, ended], worker="w1", lease=LONG) == [False, True, False]
+        assert await store.beat([other, mine, ended], worker="w1", lease=LONG) == [Pulse.LOST, Pulse.OURS, Pulse.LOST]
         assert await store.beat([], worker="w1", lease=LONG) == []
 
     async def test_reports_make_the_record_and_the_log(self, store: Store) -> None:
@@ -186,7 +186,7 @@ class RunsConformance:
 
         assert await settle(store, run, reset(run))
 
-        assert await store.get(prediction.id) == replace(prediction, attempt=1)
+        assert await store.get(prediction.id) == replace(prediction, attempt=1, charged=1)
         assert (await store.get(prediction.id)).output == NULL
         assert not await beat(store, run)
         assert not await append(store, run, 2, _logs(run, "late"))
@@ -239,7 +239,7 @@ class RunsConformance:
         first = await claimed(store, prediction, worker="w1")
         await settle(store, first, reset(first), worker="w1")
 
-        assert await store.claim([prediction], worker="w2", lease=LONG) == [Claimed(2)]
+        assert await store.claim([prediction], worker="w2", lease=LONG) == [Claimed(2, charged=1)]
 
         second = Running(prediction.id, 2)
         assert await settle(store, second, succeeded(second), worker="w2")

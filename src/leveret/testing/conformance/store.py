@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.logs import LogConformance
@@ -16,6 +17,7 @@ class StoreConformance(
     SearchConformance,
     LogConformance,
     ClaimConformance,
+    CancelConformance,
     RunsConformance,
     HistoryConformance,
     RegistryConformance,

@@ -130,7 +130,7 @@ class LapsedConformance:
 
         assert await store.lapsed(hold=LONG, limit=10) == []
 
-        assert await store.claim([prediction], worker="w2", lease=LONG) == [Claimed(2)]
+        assert await store.claim([prediction], worker="w2", lease=LONG) == [Claimed(2, charged=1)]
         assert await store.claim([prediction], worker="w3", lease=LONG) == [Busy()]
 
     async def test_what_was_held_is_lapsed_again_until_it_is_claimed(self, store: Store) -> None:

@@ -1,15 +1,15 @@
 -- Record a prediction with its first event; answers its lane, or -1 when it is there already.
 -- KEYS: record, log, account, outstanding, outbox
--- ARGV: id, spec, status, attempt, the first event, owner (of what is outstanding),
+-- ARGV: id, spec, status, attempt, charged, the first event, owner (of what is outstanding),
 --   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms, thresholds...
-local id, spec, status, attempt, event, owner, lane, created = unpack(ARGV, 1, 8)
+local id, spec, status, attempt, charged, event, owner, lane, created = unpack(ARGV, 1, 9)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 9, #ARGV do
+  for place = 10, #ARGV do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -17,6 +17,9 @@ if lane == '' then
   redis.call('ZADD', KEYS[5], created, id)
 end
 redis.call('HSET', KEYS[1], 'spec', spec, 'status', status, 'attempt', attempt, 'lane', lane, 'owner', owner)
+if charged ~= '0' then
+  redis.call('HSET', KEYS[1], 'charged', charged)
+end
 redis.call('RPUSH', KEYS[2], event)
 redis.call('ZADD', KEYS[3], 0, id)
 return tonumber(lane)
