@@ -19,6 +19,8 @@ from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
 from leveret.config import WorkerSettings
+from leveret.core import control
+from leveret.core.control import Cancel
 from leveret.core.events import Entry, name
 from leveret.core.ports import Deliveries, Delivery
 from leveret.core.prediction import Blob, Prediction, new_id
@@ -86,6 +88,12 @@ class Family:
         """Submit a prediction for each input, as a gateway does; their ids."""
         await self.broker.declare(model)
         return [await self._submit(model, given, blob) for given in inputs]
+
+    async def cancel(self, prediction_id: str) -> None:
+        """Cancel it as a gateway does."""
+        worker = await self.store.cancel(prediction_id)
+        if worker is not None:
+            await self.broker.tell(worker, control.encode(Cancel(prediction_id)))
 
     async def result(self, prediction_id: str) -> Prediction:
         """The prediction when it has ended."""

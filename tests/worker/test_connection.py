@@ -7,10 +7,12 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from leveret.core.outcome import Crashed, HandedBack, Outcome, Returned
+from leveret.core.outcome import Crashed, HandedBack, Outcome, Returned, Stopped
+from leveret.core.ports import Running
+from leveret.core.prediction import Means
 from leveret.worker import frames
 from leveret.worker.connection import AHEAD, Connection, FromRun
-from leveret.worker.frames import Chunks, Ended, Frame, Item, NotReady, Progressed, Run, Splitter, Stop, Wrote
+from leveret.worker.frames import Cancel, Chunks, Ended, Frame, Item, NotReady, Progressed, Run, Splitter, Stop, Wrote
 from tests.worker.arrange import PATIENCE
 
 ITEM = Item("a", 1, b"{}")
@@ -139,7 +141,7 @@ async def test_a_crash_is_blamed_on_the_first_call_under_way_alone() -> None:
         async with asyncio.TaskGroup() as group:
             hearing = group.create_task(hear_calls(ends.connection, calls))
             await ends.hear()
-            ends.connection.crash("gone")
+            ends.connection.crash("gone", means=Means.INTERRUPTED)
 
     assert {"a": Crashed("gone"), "b": Crashed("gone")} == outcomes(hearing.result(), Crashed)
     assert ["c"] == list(outcomes(hearing.result(), HandedBack))
@@ -147,16 +149,56 @@ async def test_a_crash_is_blamed_on_the_first_call_under_way_alone() -> None:
 
 async def test_what_begins_after_the_end_is_handed_back() -> None:
     async with opened() as ends:
-        ends.connection.crash("gone")
+        ends.connection.crash("gone", means=Means.INTERRUPTED)
 
         assert ["a"] == list(outcomes(await hear_all(ends.connection, [ITEM]), HandedBack))
 
 
 async def test_an_end_before_the_first_frame_is_a_setup_that_failed() -> None:
     async with opened() as ends:
-        ends.connection.crash("gone")
+        ends.connection.crash("gone", means=Means.INTERRUPTED)
 
         assert NotReady(error="gone", traceback="", usage=False) == await ends.connection.setup
+
+
+async def test_a_run_is_canceled_once_and_only_while_it_is_under_way() -> None:
+    run = Running("a", 1)
+    async with opened() as ends:
+        before = ends.connection.cancel(run)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hear_all(ends.connection, [ITEM]))
+            await ends.hear()
+            under_way = [ends.connection.cancel(one) for one in (run, run, Running("a", 2))]
+            assert [Cancel("a", 1)] == await ends.hear()
+            await ends.say(Ended("a", 1, Stopped(Means.INTERRUPTED), 0.0))
+        after = ends.connection.cancel(run)
+
+    assert (False, [True, False, False], False) == (before, under_way, after)
+
+
+async def test_when_a_process_was_ended_for_a_canceled_run_nobody_is_to_blame() -> None:
+    async with opened() as ends:
+        calls = [[ITEM, Item("b", 1, b"{}")], [Item("c", 1, b"{}")], [Item("d", 1, b"{}")]]
+        async with asyncio.TaskGroup() as group:
+            hearing = group.create_task(hear_calls(ends.connection, calls))
+            await ends.hear()
+            ends.connection.cancel(Running("a", 1))
+            ends.connection.cancel(Running("c", 1))
+            ends.connection.crash("gone", means=Means.KILLED)
+
+    assert {"a": Stopped(Means.KILLED), "c": Stopped(Means.NOT_BEGUN)} == outcomes(hearing.result(), Stopped)
+    assert ["b", "d"] == list(outcomes(hearing.result(), HandedBack))
+
+
+async def test_a_canceled_run_whose_process_crashes_by_itself_was_stopped_and_its_neighbours_crashed() -> None:
+    async with opened() as ends, asyncio.TaskGroup() as group:
+        hearing = group.create_task(hear_all(ends.connection, [ITEM, Item("b", 1, b"{}")]))
+        await ends.hear()
+        ends.connection.cancel(Running("a", 1))
+        ends.connection.crash("gone", means=Means.INTERRUPTED)
+
+    assert {"a": Stopped(Means.INTERRUPTED)} == outcomes(hearing.result(), Stopped)
+    assert {"b": Crashed("gone")} == outcomes(hearing.result(), Crashed)
 
 
 async def test_stop_is_sent_behind_what_was_sent_before() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from leveret.core.outcome import Outcome, Raised, Returned, Streamed
@@ -16,6 +16,7 @@ from leveret.model.schema import Arguments
 from leveret.model.where import Target, users_part
 from leveret.worker.channel import Channel
 from leveret.worker.frames import LIMIT, Ended, Item
+from leveret.worker.interrupts import Interrupts
 from leveret.worker.reports import Reports, sendable
 
 _MOST_ERROR: Final = 10_000
@@ -27,19 +28,21 @@ _Call: TypeAlias = tuple[Item, Arguments]
 class Caller:
     """Runs items: each ends in exactly one outcome, whatever the user's code raises."""
 
-    def __init__(self, *, model: Model, predict: Target, channel: Channel) -> None:
+    def __init__(self, *, model: Model, predict: Target, channel: Channel, interrupts: Interrupts) -> None:
         self._model = model
         self._predict = predict
         self._channel = channel
-        self._reports = Reports(channel.send)
+        self._interrupts = interrupts
+        self._reports = Reports(channel.send, held_off=interrupts.held_off)
 
     def run(self, items: Sequence[Item]) -> None:
         """Run these items: together if the model is batched, otherwise one after the other."""
         if self._model.options.batch is not None:
-            self._together(items)
+            self._together(self._interrupts.begin(items))
             return
         for item in items:
-            self._alone(item)
+            if self._interrupts.begin([item]):
+                self._alone(item)
 
     def _alone(self, item: Item) -> None:
         began = time.perf_counter()
@@ -47,10 +50,11 @@ class Caller:
         try:
             arguments = self._arguments(item)
             began = time.perf_counter()
-            result = self._predict(**arguments)
-            outcome = self._streamed(item, result) if self._model.streams else Returned(_encoded(result))
+            with self._interrupts:
+                result = self._predict(**arguments)
+                outcome = self._streamed(item, result) if self._model.streams else Returned(_encoded(result))
         except BaseException as error:
-            outcome = raised(error)
+            (outcome,) = self._broken_off([item], error)
         self._end([(item, outcome)], seconds=time.perf_counter() - began)
 
     def _together(self, items: Sequence[Item]) -> None:
@@ -72,10 +76,17 @@ class Caller:
         names = calls[0][1]
         columns = {name: [arguments[name] for _, arguments in calls] for name in names}
         try:
-            results = _listed(self._predict(**columns), length=len(calls))
+            with self._interrupts:
+                results = _listed(self._predict(**columns), length=len(calls))
         except BaseException as error:
-            return [raised(error)] * len(calls)
+            return self._broken_off([item for item, _ in calls], error)
         return [_returned(result) for result in results]
+
+    def _broken_off(self, items: Sequence[Item], error: BaseException) -> list[Outcome]:
+        """The outcomes of a call that raised. Whatever comes out of one that was struck, that is the reason."""
+        if self._interrupts.struck:
+            return [self._interrupts.outcome(item) for item in items]
+        return [raised(error)] * len(items)
 
     def _arguments(self, item: Item) -> Arguments:
         arguments = self._model.inputs.arguments(item.input)
@@ -87,9 +98,13 @@ class Caller:
         if not isinstance(result, Iterable):
             raise InvalidOutput(reason=f"the model shall return an iterator but returned {type(result).__name__}")
         some = False
-        for chunk in result:
-            self._reports.put_out(item.id, item.attempt, _encoded(chunk))
-            some = True
+        try:
+            for chunk in result:
+                self._reports.put_out(item.id, item.attempt, _encoded(chunk))
+                some = True
+        finally:
+            if isinstance(result, Generator):
+                result.close()
         # A stream without any chunk would leave the output `null`, which its schema does not allow.
         return Streamed() if some else Returned(b"[]")
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from leveret.errors import Undecodable
-from leveret.worker.frames import FromChild, Run, Splitter, Stop, ToChild, encode
+from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, encode
+from leveret.worker.interrupts import Interrupts
 
 _READ: Final = 256 * 1024
 _ABOVE_STANDARD: Final = 3
@@ -25,18 +26,19 @@ class Channel:
     Without its worker the process has no purpose: whatever the model is doing then, the process ends at once.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, interrupts: Interrupts) -> None:
         # A duplicate that no program started by the model inherits; a process it only forks closes it.
         own = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE_STANDARD)
         os.close(descriptor)
         self._socket = socket.socket(fileno=own)
-        self._inbox: queue.SimpleQueue[ToChild] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
+        self._interrupts = interrupts
         self._sending = threading.Lock()
         os.register_at_fork(after_in_child=self._socket.close)
         threading.Thread(target=self._receive, name="leveret-receive", daemon=True).start()
 
-    def take(self) -> ToChild:
-        """The next frame; waits for it."""
+    def take(self) -> Run | Stop:
+        """What to do next; waits for it. A cancel does not wait for its turn."""
         return self._inbox.get()
 
     def send(self, frames: Iterable[FromChild]) -> None:
@@ -53,14 +55,26 @@ class Channel:
         try:
             while data := self._socket.recv(_READ):
                 for frame in splitter.feed(data):
-                    if not isinstance(frame, Run | Stop):
-                        _leave(f"the worker sent a {type(frame).__name__}, which only a model process sends")
-                    self._inbox.put(frame)
+                    self._accept(frame)
         except OSError:
             _leave()
         except Undecodable as error:
             _leave(str(error))
         _leave()
+
+    def _accept(self, frame: Frame) -> None:
+        match frame:
+            case Run(items=items):
+                self._interrupts.expect(items)
+                self._inbox.put(frame)
+            case Cancel():
+                ended = self._interrupts.cancel(frame)
+                if ended is not None:
+                    self.send([ended])
+            case Stop():
+                self._inbox.put(frame)
+            case _:
+                _leave(f"the worker sent a {type(frame).__name__}, which only a model process sends")
 
 
 def _leave(complaint: str = "") -> NoReturn:

@@ -18,6 +18,7 @@ from leveret.model.load import Model, load
 from leveret.worker.caller import Caller, raised
 from leveret.worker.channel import Channel
 from leveret.worker.frames import NotReady, Ready, Run, Stop
+from leveret.worker.interrupts import Interrupts
 
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
@@ -28,10 +29,11 @@ def main(arguments: Sequence[str]) -> int:
     descriptor, target = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the worker too, which then stops its children
     _die_with_worker()
-    channel = Channel(int(descriptor))
+    interrupts = Interrupts()
+    channel = Channel(int(descriptor), interrupts=interrupts)
     try:
         model = load(target)
-        caller = Caller(model=model, predict=model.start(), channel=channel)
+        caller = Caller(model=model, predict=model.start(), channel=channel, interrupts=interrupts)
     except BaseException as error:
         channel.send([_not_ready(error)])
         return 1

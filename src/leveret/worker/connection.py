@@ -8,10 +8,12 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from leveret.core.outcome import Crashed, HandedBack, Outcome
+from leveret.core.outcome import Crashed, HandedBack, Outcome, Stopped
+from leveret.core.ports import Running
+from leveret.core.prediction import Means
 from leveret.errors import Undecodable
 from leveret.worker import frames
-from leveret.worker.frames import Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Splitter, Stop, Wrote
+from leveret.worker.frames import Cancel, Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Splitter, Stop, Wrote
 
 FromRun: TypeAlias = Chunks | Wrote | Progressed | Ended
 """What a run says; the last is how it has ended."""
@@ -20,6 +22,7 @@ AHEAD: Final = 4 * 1024 * 1024
 """How many bytes are read ahead of who listens; then a talkative model waits for its worker."""
 
 NOT_BEGUN: Final = HandedBack("its model process ended before it began")
+BESIDE: Final = HandedBack("its model process was ended because another prediction of its batch was canceled")
 
 
 class _Heard:
@@ -53,7 +56,8 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._splitter = Splitter()
         self._writable = asyncio.Event()
-        self._under_way: dict[tuple[str, int], _Place] = {}
+        self._under_way: dict[Running, _Place] = {}
+        self._canceled: set[Running] = set()
         self._calls = 0
         self._unheard = 0
         self._ahead = 0
@@ -87,16 +91,44 @@ class Connection(asyncio.Protocol):
         """Hear no more."""
         self._transport.abort()
 
-    def crash(self, cause: str) -> None:
-        """The process has ended: the call it was in the middle of has crashed, those behind have not begun."""
-        culprit = next((place.call for place in self._under_way.values()), 0)
-        crashed = Crashed(cause)
-        self._end(cause, lambda place: crashed if place.call == culprit else NOT_BEGUN)
+    def cancel(self, run: Running) -> bool:
+        """Ask the process to stop this run; False if it is not under way here, or was canceled before."""
+        if run not in self._under_way or run in self._canceled:
+            return False
+        self._canceled.add(run)
+        if not self._transport.is_closing():
+            self._transport.write(frames.encode(Cancel(run.id, run.attempt)))
+        return True
+
+    def canceled(self, run: Running) -> bool:
+        """Whether this run is still under way although it was canceled."""
+        return run in self._canceled
+
+    def current(self, run: Running) -> bool:
+        """Whether it is this run that the process is in the middle of."""
+        place = self._under_way.get(run)
+        return place is not None and place.call == self._culprit()
+
+    def crash(self, cause: str, *, means: Means) -> None:
+        """The process has ended: the call it was in the middle of has crashed, those behind have not begun.
+
+        `means` is what was done to stop a canceled run. Beyond an interrupt, nobody is to blame for the end.
+        """
+        culprit = self._culprit()
+        struck = Crashed(cause) if means is Means.INTERRUPTED else BESIDE
+
+        def outcome(run: Running, place: _Place) -> Outcome:
+            begun = place.call == culprit
+            if run in self._canceled:
+                return Stopped(means if begun else Means.NOT_BEGUN)
+            return struck if begun else NOT_BEGUN
+
+        self._end(cause, outcome)
 
     def hand_back(self, reason: str) -> None:
         """No run ends here any more, whatever the process still says."""
-        outcome = HandedBack(reason)
-        self._end(reason, lambda _: outcome)
+        stopped, handed_back = Stopped(Means.TERMINATED), HandedBack(reason)
+        self._end(reason, lambda run, _: stopped if run in self._canceled else handed_back)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what a stream gets
         """Begin to read."""
@@ -143,19 +175,20 @@ class Connection(asyncio.Protocol):
             self._calls += 1
             place = _Place(heard, self._calls)
             for item in call:
-                self._under_way[item.id, item.attempt] = place
+                self._under_way[Running(item.id, item.attempt)] = place
         if self._over:
-            self._end(NOT_BEGUN.reason, lambda _: NOT_BEGUN)
+            self._end(NOT_BEGUN.reason, lambda _, __: NOT_BEGUN)
             return
         self._transport.write(b"".join([frames.encode(Run(list(call))) for call in calls]))
 
     def _hear(self, frame: FromRun) -> None:
-        key = (frame.id, frame.attempt)
-        place = self._under_way.get(key)
+        run = Running(frame.id, frame.attempt)
+        place = self._under_way.get(run)
         if place is None:
             return
         if isinstance(frame, Ended):
-            del self._under_way[key]
+            del self._under_way[run]
+            self._canceled.discard(run)
             place.heard.running -= 1
         if place.heard.wanted:
             self._unheard += 1
@@ -171,9 +204,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return taken
 
-    def _end(self, reason: str, outcome: Callable[[_Place], Outcome]) -> None:
+    def _culprit(self) -> int:
+        """The number of the call that the process is in the middle of: the first that has not ended."""
+        return next((place.call for place in self._under_way.values()), 0)
+
+    def _end(self, reason: str, outcome: Callable[[Running, _Place], Outcome]) -> None:
         self._over = True
         if not self.setup.done():
             self.setup.set_result(NotReady(error=reason, traceback="", usage=False))
-        for (prediction_id, attempt), place in list(self._under_way.items()):
-            self._hear(Ended(prediction_id, attempt, outcome(place), 0.0))
+        for run, place in list(self._under_way.items()):
+            self._hear(Ended(run.id, run.attempt, outcome(run, place), 0.0))

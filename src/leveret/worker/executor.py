@@ -1,8 +1,8 @@
 """The executor: the life of a batch, from a worker's hand to the acknowledgement.
 
-    hold ─▶ claim ─▶ open ─▶ run ─▶ report ─▶ judge ─▶ settle
-                              ▲                          │ until every run has ended
-                              └──────────────────────────┘
+    hold ─▶ claim ─▶ open ─▶ drop ─▶ run ─▶ report ─▶ judge ─▶ settle
+                                      ▲                          │ until every run has ended
+                                      └──────────────────────────┘
 
 Every step takes the whole batch, or whatever of it has been said since the last look, so that the store is asked
 once for all. To settle is to record first and to acknowledge second: should the worker die in between, the
@@ -23,8 +23,9 @@ from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
 from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned
+from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
+from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
@@ -67,7 +68,7 @@ class Executor:
         batch = [self._hand.hold(delivery) for delivery in deliveries]
         try:
             claimed = await self._claim(batch)
-            items = await self._open(claimed)
+            items = await self._drop(await self._open(claimed))
             async with aclosing(process.run(items)) as run:
                 async for said in run:
                     await self._report(said)
@@ -100,6 +101,14 @@ class Executor:
         inline, apart = _split(claimed, lambda held: held.prediction.input_blob is None)
         fetched = await _together(self._fetch(held) for held in apart)
         return [_item(held, bytes(held.prediction.input)) for held in inline] + [item for item in fetched if item]
+
+    async def _drop(self, items: Sequence[Item]) -> list[Item]:
+        """Those that are still wanted. What was canceled meanwhile ends here."""
+        canceled, wanted = _split(items, lambda item: self._hand.of(item.id).canceled)
+        now = time.time()
+        ended = [Ended(item.id, item.attempt, Stopped(Means.NOT_BEGUN), 0.0) for item in canceled]
+        await self._settle([self._decide(end, at=now) for end in ended])
+        return wanted
 
     async def _report(self, said: Sequence[FromRun]) -> None:
         """Add to the log of each run what it reports, in its order; all runs at once."""
@@ -196,8 +205,8 @@ class Executor:
         return isinstance(end.outcome, Returned) and len(end.outcome.output) > self._settings.inline_limit
 
     def _measure(self, ended: Sequence[Ended]) -> None:
-        """What has crashed or was handed back does not tell how long the model takes."""
-        seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack)]
+        """What has crashed, was handed back or stopped does not tell how long the model takes."""
+        seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack | Stopped)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
 

@@ -33,6 +33,13 @@ class Run(Struct, frozen=True, tag="run"):
     items: list[Item]
 
 
+class Cancel(Struct, frozen=True, tag="cancel"):
+    """Stop this run: it is no longer wanted."""
+
+    id: str
+    attempt: int
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Finish what has been sent, then end."""
 
@@ -92,7 +99,7 @@ class Ended(Struct, frozen=True, tag="ended"):
     seconds: float
 
 
-ToChild: TypeAlias = Run | Stop
+ToChild: TypeAlias = Run | Cancel | Stop
 FromChild: TypeAlias = Ready | NotReady | Chunks | Wrote | Progressed | Ended
 Frame: TypeAlias = ToChild | FromChild
 

@@ -14,7 +14,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Held:
     """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already."""
 
-    __slots__ = ("alive", "appends", "charged", "delivery", "double", "open", "prediction", "run")
+    __slots__ = ("alive", "appends", "canceled", "charged", "delivery", "double", "open", "prediction", "run")
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
         self.delivery = delivery
@@ -23,6 +23,7 @@ class Held:
         self.run = Running(self.prediction.id, 0)
         self.open = True
         self.alive = False
+        self.canceled = False
         self.charged = 0
         self.appends = 0
 
@@ -64,16 +65,25 @@ class Hand:
         if self._let_go(held):
             await give_back(held.delivery, delay=delay)
 
-    async def beat(self) -> None:
-        """Renew every lease."""
+    def cancel(self, prediction_id: str) -> Running | None:
+        """It is no longer wanted; answers its run if one has begun."""
+        held = self._held.get(prediction_id)
+        if held is None:
+            return None
+        held.canceled = True
+        return held.run if held.alive else None
+
+    async def beat(self) -> list[str]:
+        """Renew every lease; answers of which predictions a cancel was requested."""
         beating = [held for held in self._held.values() if held.alive]
         if not beating:
-            return
+            return []
         pulses = await self._runs.beat([held.run for held in beating], worker=self.worker, lease=self.lease)
         for held, pulse in zip(beating, pulses, strict=True):
             if pulse is Pulse.LOST and held.alive:
                 held.alive = False
                 _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
+        return [held.run.id for held, pulse in zip(beating, pulses, strict=True) if pulse is Pulse.CANCEL]
 
     def _let_go(self, held: Held) -> bool:
         # Before the delivery ends, not after: what is given back may be here again at once.

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from leveret.core.ports import Running
 from leveret.errors import ModelLoadError, SetupFailed
 from leveret.worker.consumer import Consumer
 from leveret.worker.patience import Leavable, pause_after
@@ -57,6 +58,12 @@ class Pool:
         """Take nothing more; each process ends as soon as it has nothing to do."""
         for runner in self._runners:
             runner.stop()
+
+    def cancel(self, run: Running, *, grace: float) -> None:
+        """Stop this run, in whichever process it is under way."""
+        for runner in self._runners:
+            if runner.process is not None:
+                runner.process.cancel(run, grace=grace)
 
     def hand_back(self, reason: str) -> None:
         """End every process now; what runs is handed back."""

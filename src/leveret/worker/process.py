@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from leveret.core.ports import Running
+from leveret.core.prediction import Means
 from leveret.errors import ModelLoadError, SetupFailed
 from leveret.worker.connection import Connection, FromRun
 from leveret.worker.frames import Item, NotReady, Ready
@@ -31,7 +33,8 @@ class ModelProcess(asyncio.SubprocessProtocol):
     2. `run` sends items and yields what their runs say. Several batches may be under way; their runs take turns.
     3. However the process ends, every run under way gets an ending: `Crashed` what was running, `HandedBack` what
        stood behind it. `ended` is set then.
-    4. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
+    4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended.
+    5. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
     """
 
     ready: Ready
@@ -41,6 +44,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
         self.ended = asyncio.Event()
         self._connection = Connection(on_lost=self._connection_lost)
         self._process: asyncio.SubprocessTransport
+        self._means = Means.INTERRUPTED
 
     @classmethod
     @asynccontextmanager
@@ -71,6 +75,14 @@ class ModelProcess(asyncio.SubprocessProtocol):
         again = [[item] for item in items if item.attempt > 1]
         return self._connection.run([fresh, *again] if fresh else again)
 
+    def cancel(self, run: Running, *, grace: float) -> None:
+        """Stop this run, if it is under way here: interrupt it; after `grace` seconds SIGTERM, as long again, SIGKILL.
+
+        A run that waits behind others is only taken out: their process lives.
+        """
+        if self._connection.cancel(run):
+            asyncio.get_running_loop().call_later(grace, self._insist, run, Means.TERMINATED, grace)
+
     def hand_back(self, reason: str) -> None:
         """End the process now; every run under way ends as HandedBack."""
         self._connection.hand_back(reason)
@@ -90,6 +102,17 @@ class ModelProcess(asyncio.SubprocessProtocol):
             self._finish()
         else:
             asyncio.get_running_loop().call_later(LAST_WORDS, self._kill)
+
+    def _insist(self, run: Running, means: Means, grace: float) -> None:
+        """If the canceled run still goes on, end the process by these means, and later by the rudest."""
+        if not self._connection.canceled(run):
+            self._means = Means.INTERRUPTED  # should the process have survived
+            return
+        if self._connection.current(run):
+            self._means = means
+            self._signal(signal.SIGTERM if means is Means.TERMINATED else signal.SIGKILL)
+            means = Means.KILLED
+        asyncio.get_running_loop().call_later(grace, self._insist, run, means, grace)
 
     async def _start(self, target: str, device: str | None) -> None:
         loop = asyncio.get_running_loop()
@@ -141,7 +164,8 @@ class ModelProcess(asyncio.SubprocessProtocol):
             os.killpg(self.pid, number)
 
     def _finish(self) -> None:
-        self._connection.crash(self._connection.damage or _cause(self._process.get_returncode() or 0))
+        cause = self._connection.damage or _cause(self._process.get_returncode() or 0)
+        self._connection.crash(cause, means=self._means)
         self.ended.set()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Final, TypeAlias
 
 from leveret.worker.frames import Chunks, FromChild, Progressed, Wrote
@@ -26,11 +27,15 @@ def sendable(text: str) -> str:
 class Reports:
     """Sends what runs say: the first word at once, later ones together, none later than `PERIOD`.
 
-    A thread of its own keeps that promise when the model is slow to say the next one.
+    A thread of its own keeps that promise when the model is slow to say the next one. `held_off` is entered whenever
+    the model has something to say: whatever might interrupt it then has to wait.
     """
 
-    def __init__(self, send: Callable[[Iterable[FromChild]], None]) -> None:
+    def __init__(
+        self, send: Callable[[Iterable[FromChild]], None], *, held_off: AbstractContextManager[None, None]
+    ) -> None:
         self._send = send
+        self._held_off = held_off
         self._progress: dict[_Run, Progressed] = {}
         self._texts: dict[_Run, list[str]] = {}
         self._chunks: dict[_Run, list[bytes]] = {}
@@ -41,7 +46,7 @@ class Reports:
 
     def progressed(self, prediction_id: str, attempt: int, fraction: float, message: str) -> None:
         """The run is this far; only the last of several counts."""
-        with self._changed:
+        with self._held_off, self._changed:
             idle = not self._any()
             progressed = Progressed(prediction_id, attempt, fraction, sendable(message))
             self._progress[prediction_id, attempt] = progressed
@@ -49,14 +54,14 @@ class Reports:
 
     def wrote(self, prediction_id: str, attempt: int, text: str) -> None:
         """The run has written this to its logs."""
-        with self._changed:
+        with self._held_off, self._changed:
             idle = not self._any()
             self._texts.setdefault((prediction_id, attempt), []).append(sendable(text))
             self._gathered(len(text), idle=idle)
 
     def put_out(self, prediction_id: str, attempt: int, chunk: bytes) -> None:
         """The run has put out this chunk of its output."""
-        with self._changed:
+        with self._held_off, self._changed:
             idle = not self._any()
             self._chunks.setdefault((prediction_id, attempt), []).append(chunk)
             self._gathered(len(chunk), idle=idle)

@@ -16,9 +16,10 @@ from msgspec import Raw
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
+from leveret.core import control
 from leveret.core.card import Card
 from leveret.core.ports import Blobs, Broker, Registry, Runs
-from leveret.errors import ModelLoadError, Unavailable
+from leveret.errors import ModelLoadError, Unavailable, Undecodable
 from leveret.worker.batcher import Pace
 from leveret.worker.consumer import Consumer
 from leveret.worker.executor import Executor
@@ -37,7 +38,8 @@ class Worker:
     1. sets up its model processes, and keeps them,
     2. announces the model's card and consumes its queues; `ready` is set then,
     3. shows a sign of life for every run in hand, and for itself, again and again,
-    4. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
+    4. stops what is canceled: it is told so directly, and with the signs of life in case that is lost,
+    5. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
     """
 
     def __init__(
@@ -69,7 +71,8 @@ class Worker:
         load_error: ModelLoadError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._show_presence()), group.create_task(self._end_in_time())]
+                loops = [self._show_presence(), self._listen(), self._end_in_time()]
+                beside = [group.create_task(loop) for loop in loops]
                 await self._pool.keep()
                 for task in beside:
                     task.cancel()
@@ -101,10 +104,24 @@ class Worker:
 
     async def _beat(self, card: Card) -> None:
         try:
-            await self._hand.beat()
+            for prediction_id in await self._hand.beat():
+                self._cancel(prediction_id)
             await self._announce(card, lease=self._settings.lease)
         except Unavailable as error:
             _log.warning("no sign of life", worker=self.id, error=str(error))
+
+    async def _listen(self) -> None:
+        async with self._broker.listen(self.id) as messages:
+            async for message in messages:
+                try:
+                    self._cancel(control.decode(message).prediction_id)
+                except Undecodable as error:
+                    _log.warning("control message ignored", worker=self.id, error=str(error))
+
+    def _cancel(self, prediction_id: str) -> None:
+        run = self._hand.cancel(prediction_id)
+        if run is not None:
+            self._pool.cancel(run, grace=self._settings.cancel_grace)
 
     async def _announce(self, card: Card, *, lease: float) -> None:
         await self._registry.announce(card, worker=self.id, lease=lease)
