@@ -149,6 +149,22 @@ def fragile(n: int) -> int:
     assert {Status.SUCCEEDED} == {one.status for one in results}
 
 
+async def test_inputs_that_crash_do_not_keep_the_others_waiting_longer_and_longer(family: Family) -> None:
+    target = family.model("""
+@model
+def fragile(n: int) -> int:
+    if n == 13:
+        os._exit(3)
+    return n
+""")
+
+    async with family.serving(target, replace(QUICK, max_attempts=1)):
+        *poisoned, good = await family.submit("local/fragile", *[{"n": 13}] * 9, {"n": 1})
+
+        assert await family.output(good) == 1  # within PATIENCE, which nine growing pauses would exceed
+        assert {Status.FAILED} == {(await family.result(one)).status for one in poisoned}
+
+
 async def test_the_innocent_of_a_batch_that_crashed_succeed_as_soon_as_they_run_alone(family: Family) -> None:
     target = family.model("""
 @model(batch=4, batch_window=1.0)

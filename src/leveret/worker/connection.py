@@ -46,19 +46,19 @@ class Connection(asyncio.Protocol):
     """Bytes to frames, frames to whoever waits for them, and flow control both ways.
 
     `setup` is answered by the process's first frame, or by its end. Calls of the model are numbered in the order
-    in which they were sent, which is the order in which the process makes them.
+    in which they were sent, which is the order in which the process makes them; `calls` counts them.
     """
 
     def __init__(self, *, on_lost: Callable[[], None]) -> None:
         self.setup: asyncio.Future[Ready | NotReady] = asyncio.get_running_loop().create_future()
         self.lost = False
         self.damage = ""
+        self.calls = 0
         self._on_lost = on_lost
         self._splitter = Splitter()
         self._writable = asyncio.Event()
         self._under_way: dict[Running, _Place] = {}
         self._canceled: set[Running] = set()
-        self._calls = 0
         self._unheard = 0
         self._ahead = 0
         self._over = False
@@ -172,8 +172,8 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, calls: Sequence[Sequence[Item]], heard: _Heard) -> None:
         for call in calls:
-            self._calls += 1
-            place = _Place(heard, self._calls)
+            self.calls += 1
+            place = _Place(heard, self.calls)
             for item in call:
                 self._under_way[Running(item.id, item.attempt)] = place
         if self._over:

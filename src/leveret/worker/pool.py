@@ -86,13 +86,19 @@ class _Runner:
         self._has_served = False
 
     async def keep(self) -> None:
-        """Start the process and consume for it; start it again, after longer and longer pauses, when it has ended."""
+        """Start the process and consume for it; start it again when it has ended.
+
+        Longer and longer pauses are for what does not come up. One that has begun a run came up: should the run
+        have crashed it, then the retries of that prediction wait, and nobody else.
+        """
         clock = asyncio.get_running_loop().time
         failures = 0
         async with self._idling.block():
             while not self._stopped:
                 started = clock()
-                await self._serve()
+                if await self._serve():
+                    failures = 0
+                    continue
                 failures = 1 if clock() - started > STEADY else failures + 1
                 if not self._stopped:
                     await asyncio.sleep(pause_after(failures))
@@ -110,18 +116,21 @@ class _Runner:
         if self.process is not None:
             self.process.hand_back(reason)
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> bool:
+        """Whether the process has begun a run."""
         try:
             async with ModelProcess.started(self._target, device=self._device) as process:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
                 self._has_served = True
                 await self._consume(process)
+                return process.has_run
         except SetupFailed as error:
             _log.error("setup failed; trying again", target=self._target, error=str(error))
         except ModelLoadError as error:
             if not self._has_served:
                 raise
             _log.error("the target does not load any more; trying again", error=str(error))
+        return False
 
     async def _consume(self, process: ModelProcess) -> None:
         self.process, self._consumer = process, self._consuming(process)

@@ -63,6 +63,11 @@ class ModelProcess(asyncio.SubprocessProtocol):
         """Its process id."""
         return self._process.get_pid()
 
+    @property
+    def has_run(self) -> bool:
+        """Whether anything was given to it to run."""
+        return self._connection.calls > 0
+
     def run(self, items: Sequence[Item]) -> AsyncGenerator[list[FromRun], None]:
         """Run them; yields whatever has been said since the last look, until every run has ended.
 
