@@ -16,6 +16,9 @@ CONTENT_TYPE: Final = "application/json"
 MOST_ATTEMPTS: Final = 1_000_000
 """More than any prediction ever has, and small enough for every store's integers."""
 
+LATEST: Final = 1e11
+"""A time, in Unix seconds, that no clock shows and every part can still reckon with."""
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Prediction)
 
@@ -30,6 +33,8 @@ def encode(prediction: Prediction) -> bytes:
 def decode(body: bytes) -> Prediction:
     """The prediction that a message asks for, as it was submitted. Raises Undecodable."""
     try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into `input`, and answers have to be UTF-8
         prediction = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(what="message", reason=str(error)) from error
@@ -41,6 +46,8 @@ def decode(body: bytes) -> Prediction:
         raise Undecodable(what="message", reason=f"`lane` must be 0 to {COUNT - 1}")
     if not (0 <= prediction.attempt <= MOST_ATTEMPTS and 0 <= prediction.charged <= MOST_ATTEMPTS):
         raise Undecodable(what="message", reason=f"`attempt` and `charged` must be 0 to {MOST_ATTEMPTS}")
+    if not 0 <= prediction.created_at <= LATEST:
+        raise Undecodable(what="message", reason="`created_at` must be a time in Unix seconds")
     return submitted(prediction)
 
 
