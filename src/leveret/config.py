@@ -67,7 +67,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     broker_url: Annotated[str, Meta(description="amqp:// URLs, separated by commas; empty: embedded")] = ""
     store_url: Annotated[str, Meta(description="redis:// URL; empty: embedded")] = ""
-    data_dir: Annotated[str, Meta(description="folder of the embedded database and of blobs")] = ".leveret"
+    data_dir: Annotated[str, Meta(description="folder of the embedded database and of its large values")] = ".leveret"
+    blobs_dir: Annotated[
+        str, Meta(description="folder that all processes share, for large values; empty: the store keeps them")
+    ] = ""
     namespace: Annotated[str, Meta(pattern="^[a-z0-9-]+$", description="first part of every queue and key")] = "leveret"
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
         "info"

@@ -25,29 +25,28 @@ class Backends(Struct, frozen=True):
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Backends]:
     """The embedded family when no URL is set, otherwise RabbitMQ and Redis. Raises InvalidSetting."""
-    folder = _folder(settings)
-    blobs = FileBlobs(folder / "blobs")
     if settings.embedded:
-        async with _embedded(folder, blobs) as backends:
+        async with _embedded(_folder(settings)) as backends:
             yield backends
     else:
-        async with _distributed(settings, blobs) as backends:
+        async with _distributed(settings) as backends:
             yield backends
 
 
 @asynccontextmanager
-async def _embedded(folder: Path, blobs: Blobs) -> AsyncIterator[Backends]:
+async def _embedded(folder: Path) -> AsyncIterator[Backends]:
     from leveret.backends.sqlite.broker import SqliteBroker  # noqa: PLC0415 - drivers are imported when chosen
     from leveret.backends.sqlite.database import open_database  # noqa: PLC0415
     from leveret.backends.sqlite.store import SqliteStore  # noqa: PLC0415
 
     async with open_database(folder / "leveret.db") as database:
-        yield Backends(broker=SqliteBroker(database), store=SqliteStore(database), blobs=blobs)
+        yield Backends(broker=SqliteBroker(database), store=SqliteStore(database), blobs=FileBlobs(folder / "blobs"))
 
 
 @asynccontextmanager
-async def _distributed(settings: Settings, blobs: Blobs) -> AsyncIterator[Backends]:
+async def _distributed(settings: Settings) -> AsyncIterator[Backends]:
     from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415 - drivers are imported when chosen
+    from leveret.backends.redis.blobs import open_blobs  # noqa: PLC0415
     from leveret.backends.redis.store import open_store  # noqa: PLC0415
 
     _check("broker_url", settings.broker_url, ("amqp://", "amqps://"))
@@ -55,8 +54,10 @@ async def _distributed(settings: Settings, blobs: Blobs) -> AsyncIterator[Backen
     async with (
         open_store(settings.store_url, namespace=settings.namespace) as store,
         open_broker(settings.broker_url, namespace=settings.namespace) as broker,
+        open_blobs(settings.store_url, namespace=settings.namespace) as blobs,
     ):
-        yield Backends(broker=broker, store=store, blobs=blobs)
+        shared = FileBlobs(Path(settings.blobs_dir)) if settings.blobs_dir else blobs
+        yield Backends(broker=broker, store=store, blobs=shared)
 
 
 def _folder(settings: Settings) -> Path:

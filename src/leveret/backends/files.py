@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from leveret.core.prediction import Blob
+from leveret.core.prediction import BLOB_KEY, Blob
 from leveret.errors import BlobDamaged, BlobNotFound, InvalidRequest, StoreUnavailable
 
 P = ParamSpec("P")
@@ -20,9 +19,6 @@ T = TypeVar("T")
 
 CHUNK: Final = 256 * 1024
 """How much is read or written in one go, in bytes; a thread is worth its while from about here."""
-
-_SEGMENT: Final = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
-_KEY: Final = re.compile(f"{_SEGMENT}(/{_SEGMENT}){{0,7}}")
 
 
 class FileBlobs:
@@ -36,7 +32,7 @@ class FileBlobs:
 
     async def put(self, key: str, stream: AsyncIterable[bytes], *, content_type: str) -> Blob:
         """See core.ports.Blobs. Raises InvalidRequest for a key that is not one, and StoreUnavailable."""
-        if not _KEY.fullmatch(key):
+        if not BLOB_KEY.fullmatch(key):
             raise InvalidRequest(reason=f"{key!r} is no key of a blob: use letters, digits, '-', '_', '.' and '/'")
         incoming = _Incoming(self._folder / key)
         buffer = bytearray()
@@ -54,7 +50,7 @@ class FileBlobs:
 
     async def open(self, blob: Blob) -> AsyncGenerator[bytes, None]:
         """See core.ports.Blobs. What is damaged is found out before the last chunk is handed over."""
-        if not _KEY.fullmatch(blob.key):
+        if not BLOB_KEY.fullmatch(blob.key):
             raise BlobNotFound(key=blob.key)
         outgoing = _Outgoing(self._folder / blob.key, blob)
         while True:
@@ -66,7 +62,7 @@ class FileBlobs:
 
     async def delete(self, blob: Blob) -> None:
         """See core.ports.Blobs."""
-        if _KEY.fullmatch(blob.key):
+        if BLOB_KEY.fullmatch(blob.key):
             await _in_thread((self._folder / blob.key).unlink, missing_ok=True)
 
 

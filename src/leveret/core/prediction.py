@@ -14,6 +14,9 @@ NULL: Final = Raw(b"null")
 MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}/[a-z0-9][a-z0-9_.-]{0,62}")
 PREDICTION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+_SEGMENT: Final = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
+BLOB_KEY: Final = re.compile(f"{_SEGMENT}(/{_SEGMENT}){{0,7}}")
+
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 

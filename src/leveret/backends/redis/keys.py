@@ -8,6 +8,7 @@
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:cards              hash    the cards by model
+{ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 """
 
@@ -25,6 +26,7 @@ class Keys:
         self.presence = f"{namespace}:presence"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
+        self._blobs = f"{namespace}:blob:"
         self._accounts = f"{namespace}:account:"
 
     def record(self, prediction_id: str) -> str:
@@ -38,3 +40,7 @@ class Keys:
     def account(self, account: str) -> str:
         """The predictions of an account."""
         return self._accounts + account
+
+    def blob(self, key: str) -> str:
+        """A large value."""
+        return self._blobs + key
