@@ -72,16 +72,27 @@ async def test_an_output_that_is_a_blob_is_shown_whole(gateway: Gateway) -> None
     assert (["x" * 100_000], False) == (prediction["output"], prediction["data_removed"])
 
 
-async def test_a_blob_that_is_gone_is_data_that_was_removed(gateway: Gateway) -> None:
+async def test_an_output_that_is_gone_is_told_instead_of_a_success_with_nothing_in_it(gateway: Gateway) -> None:
     created = await gateway.create()
     blob = await gateway.keep(b'"large"')
     await gateway.worker.succeed_with_blob(await gateway.worker.start(created), blob)
     await gateway.blobs.delete(blob)
 
+    answer = await gateway.client.get(f"/v1/predictions/{created}")
+
+    assert (404, "blob_not_found", blob.key) == (answer.status_code, answer.json()["code"], answer.json()["key"])
+
+
+async def test_an_input_that_is_gone_is_data_that_was_removed(gateway: Gateway) -> None:
+    created = await gateway.create("x" * 100_000)
+    blob = (await gateway.store.get(created)).input_blob
+    assert blob is not None
+    await gateway.worker.succeed(await gateway.worker.start(created))
+    await gateway.blobs.delete(blob)
+
     prediction = (await gateway.client.get(f"/v1/predictions/{created}")).json()
 
-    assert ({"text": "hello"}, None) == (prediction["input"], prediction["output"])
-    assert prediction["data_removed"]
+    assert ({}, "done", True) == (prediction["input"], prediction["output"], prediction["data_removed"])
 
 
 @pytest.mark.slow

@@ -140,7 +140,11 @@ class Intake:
         self._inline_limit = inline_limit
 
     async def accept(self, card: Card, given: Raw) -> Accepted:
-        """A new prediction of this model. Raises Unavailable, and then it will never run."""
+        """A new prediction of this model.
+
+        Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
+        knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
+        """
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
         prediction = await self._recorded(card, given)

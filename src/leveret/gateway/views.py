@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import NULL, Blob, Prediction, Status
+from leveret.core.prediction import Blob, Prediction, Status
 from leveret.errors import BlobNotFound
 
 EMPTY: Final = Raw(b"{}")
@@ -53,7 +53,7 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     created_at: str
     started_at: str | UnsetType = UNSET
     completed_at: str | UnsetType = UNSET
-    data_removed: Annotated[bool, Meta(description="whether input or output are no longer kept")]
+    data_removed: Annotated[bool, Meta(description="whether the input is no longer kept; it is shown empty")]
     metrics: Metrics | UnsetType = UNSET
     urls: Urls
     attempt: Annotated[int, Meta(description="how many runs have begun")]
@@ -72,26 +72,26 @@ class Views:
         return self._base_url or _own_address(request)
 
     async def prediction(self, prediction: Prediction, base: str) -> bytes:
-        """The whole prediction as JSON."""
+        """The whole prediction as JSON.
+
+        An input that is gone is shown empty, and `data_removed` says so: the client has sent it and knows it. An
+        output that is gone raises BlobNotFound, since a success with nothing in it would be taken for the result.
+        """
         if prediction.input_blob is None and prediction.output_blob is None:
             return _encoder.encode(view(prediction, base))
-        input_ = await self._whole(prediction.input, prediction.input_blob)
+        removed = False
+        try:
+            input_ = await self._whole(prediction.input, prediction.input_blob)
+        except BlobNotFound:
+            input_, removed = EMPTY, True
         output = await self._whole(prediction.output, prediction.output_blob)
-        filled = replace(
-            prediction,
-            input=EMPTY if input_ is None else input_,
-            output=NULL if output is None else output,
-        )
-        return _encoder.encode(view(filled, base, data_removed=input_ is None or output is None))
+        return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
 
-    async def _whole(self, inline: Raw, blob: Blob | None) -> Raw | None:
-        """The value, from its blob if it has one; None if that is gone."""
+    async def _whole(self, inline: Raw, blob: Blob | None) -> Raw:
+        """The value, from its blob if it has one. Raises BlobNotFound."""
         if blob is None:
             return inline
-        try:
-            return Raw(b"".join([chunk async for chunk in self._blobs.open(blob)]))
-        except BlobNotFound:
-            return None
+        return Raw(b"".join([chunk async for chunk in self._blobs.open(blob)]))
 
 
 def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
