@@ -131,6 +131,20 @@ async def test_what_is_not_json_is_a_bad_request(gateway: Gateway, body: bytes) 
     assert answer.json()["code"] == "malformed_json"
 
 
+@pytest.mark.parametrize("text", [rb"\ud800", rb"a\\\udbff", rb"\ud800\u0041"])
+async def test_half_of_a_surrogate_pair_is_told_to_be_that(gateway: Gateway, text: bytes) -> None:
+    answer = await gateway.client.post(MODEL, content=b'{"input": {"text": "' + text + b'"}}')
+
+    assert (400, "malformed_json") == (answer.status_code, answer.json()["code"])
+    assert "surrogate pair" in answer.json()["detail"]
+
+
+async def test_a_body_that_ends_too_early_is_told_to_be_that(gateway: Gateway) -> None:
+    answer = await gateway.client.post(MODEL, content=rb'{"input": {"text": "\ud83d\ude00')
+
+    assert "truncated" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"[]", b'"text"', b"{}", b'{"input": null}', b'{"input": [1]}', b'{"input": "x"}', b'{"input": {"times": 1e999}}'],

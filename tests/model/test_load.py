@@ -183,10 +183,11 @@ def test_dataclasses_in_the_file_are_understood(write: Write) -> None:
     assert model.start()(**model.inputs.arguments(b'{"point": {"x": 2}}')) == sys.modules["app"].Point(4)
 
 
-def test_several_models_without_a_name_are_listed(write: Write) -> None:
+@pytest.mark.parametrize("target", ["app.py", "app.py:"])
+def test_several_models_without_a_name_are_listed(write: Write, target: str) -> None:
     write("app.py", TWO)
 
-    assert refused("app.py") == "app.py:1: it has 2 models; name one: app.py:shout, app.py:Whisper"
+    assert refused(target) == "app.py:1: it has 2 models; name one: app.py:shout, app.py:Whisper"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "number"])

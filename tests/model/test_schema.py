@@ -41,6 +41,7 @@ class Point:
     y: int = 0
 
 
+FILE = {"type": "string", "format": "uri", "pattern": "^data:"}
 SOMEWHERE = [Point(1)]
 
 
@@ -72,6 +73,14 @@ def problems(function: Target, given: bytes) -> str:
     return str(refused.value)
 
 
+def test_only_a_data_url_fits_the_schema_of_a_file() -> None:
+    fits = jsonschema_rs.validator_for(json.dumps(FILE)).is_valid
+
+    assert fits("data:image/png;base64,AAAA")
+    assert not fits("https://example.org/a.png")
+    assert not fits("x data:,x")
+
+
 def test_the_schema_of_the_inputs_says_everything_that_the_signature_says() -> None:
     schema = json.loads(inputs(everything).schema)
 
@@ -79,7 +88,7 @@ def test_the_schema_of_the_inputs_says_everything_that_the_signature_says() -> N
     assert list(properties) == ["text", "box", "image", "language", "points", "times", "json", "_private"]
     assert (schema["required"], schema["additionalProperties"]) == (["text", "box"], False)
     assert properties["text"] == {"type": "string", "maxLength": 5, "title": "Text", "description": "what to read"}
-    assert properties["image"]["anyOf"] == [{"type": "string", "format": "uri"}, {"type": "null"}]
+    assert properties["image"]["anyOf"] == [FILE, {"type": "null"}]
     assert properties["language"] == {"$ref": "#/$defs/Language", "default": "en"}
     assert properties["points"]["default"] == [{"x": 1, "y": 0}]
     assert properties["times"] == {"type": "integer", "minimum": 1, "default": 2, "title": "Times"}
@@ -224,9 +233,9 @@ def test_a_type_without_a_form_in_json_is_refused_by_the_name_of_its_parameter(f
         (str, {"type": "string"}),
         (list[float], {"type": "array", "items": {"type": "number"}}),
         (None, {"type": "null"}),
-        (File, {"type": "string", "format": "uri"}),
-        (bytes, {"type": "string", "format": "uri"}),
-        (Path, {"type": "string", "format": "uri"}),
+        (File, FILE),
+        (bytes, FILE),
+        (Path, FILE),
         (np.ndarray, {}),
         (list[np.float32], {}),
     ],
@@ -264,7 +273,7 @@ def anything(text: str):  # type: ignore[no-untyped-def]  # as users write it
     ("function", "items", "display"),
     [
         (words, {"type": "string"}, "concatenate"),
-        (images, {"type": "string", "format": "uri"}, None),
+        (images, FILE, None),
         (points, {"$ref": "#/$defs/Point"}, None),
         (anything, {}, None),
     ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import re
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -10,6 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from leveret.errors import BodyTooLarge, InvalidRequest, MalformedJson
 
 T = TypeVar("T")
+
+_TRUNCATED: Final = "truncated"
+_LONE_SURROGATE: Final = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})(?!\\u[dD][c-fC-F])")
 
 
 async def read(request: Request, *, limit: int) -> bytes:
@@ -40,6 +44,13 @@ def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise InvalidRequest(reason=str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedJson(reason=str(error)) from error
+        raise MalformedJson(reason=_reason(bytes(data), error)) from error
     except RecursionError as error:
         raise MalformedJson(reason="it is nested too deeply") from error
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    """What is wrong. To msgspec a text that ends with half of a surrogate pair ends too early."""
+    if _TRUNCATED in str(error) and (lone := _LONE_SURROGATE.search(data)):
+        return f"{lone[1].decode()} is half of a surrogate pair and stands for no character"
+    return str(error)

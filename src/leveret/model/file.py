@@ -83,7 +83,7 @@ class File(Struct, frozen=True):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "format": "uri"}
+        return {"type": "string", "format": "uri", "pattern": "^data:"}
 
 
 def _header(header: str) -> tuple[str, str, bool]:

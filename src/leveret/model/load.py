@@ -51,7 +51,7 @@ def load(target: str) -> Model:
     """
     place, _, name = target.partition(":")
     module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
-    chosen = _named(module, name) if name else _only(module, target)
+    chosen = _named(module, name) if name else _only(module, place)
     return _model(chosen, options_of(chosen) or default_options(chosen), module)
 
 
@@ -133,7 +133,7 @@ def _named(module: ModuleType, name: str) -> Target:
     return found
 
 
-def _only(module: ModuleType, target: str) -> Target:
+def _only(module: ModuleType, place: str) -> Target:
     models = _marked(module)
     match list(models.values()):
         case [one]:
@@ -141,7 +141,7 @@ def _only(module: ModuleType, target: str) -> Target:
         case []:
             reason = "there is no model in it; write @model (from leveret import model) above a function or a class"
         case _:
-            reason = f"it has {len(models)} models; name one: {', '.join(f'{target}:{name}' for name in models)}"
+            reason = f"it has {len(models)} models; name one: {', '.join(f'{place}:{name}' for name in models)}"
     raise ModelLoadError(where=where.line(_file(module)), reason=reason)
 
 
