@@ -28,6 +28,16 @@ def sleep(context: Context, how: str = "") -> str:
 
 
 @model
+def doze(context: Context) -> None:
+    """Let the other threads run only when it is about to wait: then a signal is sent just before it does."""
+    context.progress(0.5)
+    until = time.perf_counter() + 0.002
+    while time.perf_counter() < until:
+        pass
+    time.sleep(3600)
+
+
+@model
 def spin(context: Context) -> int:
     """Python code that never waits."""
     context.progress(0.5)

@@ -73,6 +73,14 @@ def test_what_sleeps_is_interrupted_and_cleans_up(child: ChildProcess, how: str,
     assert [Wrote(item.id, 1, "cleaned up\n")] == said
 
 
+@serving("doze")
+def test_a_signal_that_comes_just_before_the_model_waits_is_not_lost(child: ChildProcess) -> None:
+    for _ in range(200):
+        (item,) = begin(child, b"{}")
+        cancel(child, item)
+        assert {item.id: INTERRUPTED} == ends(child, item)[0]
+
+
 @serving("spin")
 def test_what_never_waits_is_interrupted(child: ChildProcess) -> None:
     (item,) = begin(child, b"{}")

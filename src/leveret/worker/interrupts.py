@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Final, TypeAlias
@@ -17,6 +18,9 @@ SIGNAL: Final = signal.SIGURG
 """Wakes the main thread from whatever it waits for. Where nobody handles it, it is ignored: hardly anyone uses it."""
 
 BESIDE: Final = HandedBack("another prediction of its batch was canceled")
+
+AGAIN: Final = 0.05
+"""Seconds until the signal is sent again: one that arrives just before the main thread begins to wait wakes nobody."""
 
 _Run: TypeAlias = tuple[str, int]
 
@@ -61,7 +65,8 @@ class Interrupts:
             if run not in self._begun:
                 return None
             self._canceled.add(run)
-        signal.pthread_kill(self._main, SIGNAL)
+        if self._armed:
+            threading.Thread(target=self._signal, args=(run,), name="leveret-interrupt", daemon=True).start()
         return None
 
     def begin(self, items: Sequence[Item]) -> list[Item]:
@@ -97,6 +102,12 @@ class Interrupts:
         if threading.get_ident() == self._main:
             self._holding_off = holding
             self.strike()
+
+    def _signal(self, run: _Run) -> None:
+        """Wake the main thread until the run is struck, or is over."""
+        while self._armed and run in self._canceled:
+            signal.pthread_kill(self._main, SIGNAL)
+            time.sleep(AGAIN)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.strike()
