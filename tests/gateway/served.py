@@ -23,7 +23,7 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Ending, Entry, Failed, Output, Report, Succeeded
 from leveret.core.ports import Claimed, Running
 from leveret.core.prediction import Blob, Prediction
-from leveret.errors import LeveretError, StoreUnavailable
+from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
 from leveret.gateway.app import create_app
 
 T = TypeVar("T")
@@ -99,6 +99,7 @@ class Broker(SqliteBroker):
         super().__init__(database)
         self.blocked = False
         self.trouble: Exception | None = None
+        self.mute = False
 
     @property
     def accepting(self) -> bool:
@@ -108,6 +109,11 @@ class Broker(SqliteBroker):
         if self.trouble is not None:
             raise self.trouble
         await super().publish(prediction, delay=delay)
+
+    async def tell(self, worker: str, message: bytes) -> None:
+        if self.mute:
+            raise BrokerUnavailable(reason="it was switched off")
+        await super().tell(worker, message)
 
 
 class Worker:

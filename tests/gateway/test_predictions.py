@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from msgspec import Raw
 
-from leveret.core.events import Progress
-from leveret.core.prediction import Prediction
+from leveret.core import control
+from leveret.core.control import Cancel
+from leveret.core.events import Canceled, Progress
+from leveret.core.ports import Pulse
+from leveret.core.prediction import Means, Prediction
 from leveret.gateway import predictions
-from tests.gateway.served import Gateway
+from tests.gateway.served import PATIENCE, Gateway
 
 PROBLEM = "application/problem+json"
 
@@ -174,18 +178,45 @@ async def test_a_queued_prediction_is_canceled_at_once(gateway: Gateway) -> None
     answer = await gateway.client.post(f"/v1/predictions/{created}/cancel")
 
     assert (200, "canceled", created) == (answer.status_code, answer.json()["status"], answer.json()["id"])
+    assert answer.json()["stopped"] == "before it started"
     assert {"total_time"} == answer.json()["metrics"].keys()
 
 
-async def test_a_running_prediction_is_canceled_and_its_late_result_is_refused(gateway: Gateway) -> None:
+async def test_the_worker_of_a_running_prediction_is_told_to_stop_it(gateway: Gateway) -> None:
     created = await gateway.create()
     run = await gateway.worker.start(created)
 
+    async with gateway.broker.listen("w1") as messages, asyncio.timeout(PATIENCE):
+        answer = await gateway.client.post(f"/v1/predictions/{created}/cancel")
+        told = control.decode(await anext(messages))
+    await gateway.worker.end(run, Canceled(at=1.0, attempt=1, stopped=Means.KILLED))
+    ended = (await gateway.client.get(f"/v1/predictions/{created}")).json()
+
+    assert (200, "processing", None) == (answer.status_code, answer.json()["status"], answer.json()["stopped"])
+    assert Cancel(created) == told
+    assert ("canceled", "killed") == (ended["status"], ended["stopped"])
+
+
+async def test_a_cancel_is_accepted_when_the_worker_cannot_be_told(gateway: Gateway) -> None:
+    created = await gateway.create()
+    run = await gateway.worker.start(created)
+    gateway.broker.mute = True
+
     answer = await gateway.client.post(f"/v1/predictions/{created}/cancel")
 
-    assert "canceled" == answer.json()["status"]
-    assert not await gateway.worker.succeed(run)
-    assert "canceled" == (await gateway.client.get(f"/v1/predictions/{created}")).json()["status"]
+    assert (200, "processing") == (answer.status_code, answer.json()["status"])
+    assert [Pulse.CANCEL] == await gateway.store.beat([run], worker="w1", lease=1.0)
+
+
+async def test_a_result_that_comes_before_the_worker_has_stopped_stays(gateway: Gateway) -> None:
+    created = await gateway.create()
+    run = await gateway.worker.start(created)
+
+    await gateway.client.post(f"/v1/predictions/{created}/cancel")
+    await gateway.worker.succeed(run)
+    answer = await gateway.client.post(f"/v1/predictions/{created}/cancel")
+
+    assert ("succeeded", None) == (answer.json()["status"], answer.json()["stopped"])
 
 
 async def test_canceling_what_has_ended_changes_nothing(gateway: Gateway) -> None:

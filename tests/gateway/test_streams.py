@@ -15,7 +15,8 @@ import pytest
 from msgspec import Raw
 
 from leveret.config import GatewaySettings
-from leveret.core.events import Entry, Logs, Output, Progress, Reset, Succeeded
+from leveret.core.events import Canceled, Entry, Logs, Output, Progress, Reset, Succeeded
+from leveret.core.prediction import Means
 from leveret.errors import StoreUnavailable
 from leveret.gateway.streams import frame
 from tests.gateway.served import PATIENCE, Gateway, eventually, serving
@@ -110,8 +111,10 @@ async def test_what_happens_comes_as_it_happens(gateway: Gateway) -> None:
         assert "started" == (await watch.block())["event"]
         await gateway.worker.say(run, '"日本"'.encode())
         assert ["日本"] == json.loads((await watch.block())["data"])["chunks"]
-        await gateway.client.post(f"/v1/predictions/{prediction_id}/cancel")
-        assert "canceled" == (await watch.block())["event"]
+        await gateway.worker.end(run, Canceled(at=1.0, attempt=1, stopped=Means.INTERRUPTED))
+        assert {"type": "canceled", "at": 1.0, "attempt": 1, "stopped": "interrupted"} == json.loads(
+            (await watch.block())["data"]
+        )
         assert {} == await watch.block()
 
 

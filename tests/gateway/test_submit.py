@@ -39,6 +39,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
         "logs": "",
         "error": None,
         "status": "starting",
+        "stopped": None,
         "data_removed": False,
         "urls": {
             "get": address,

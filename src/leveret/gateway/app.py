@@ -54,7 +54,7 @@ def create_app(
         routes=[  # the first that fits is taken, so the busiest come first
             *_prediction_routes(
                 submit,
-                PredictionPages(store=store, views=views),
+                PredictionPages(store=store, broker=broker, views=views),
                 Streams(store=store, waits=waits, keep_alive=settings.keep_alive),
             ),
             *_other_routes(

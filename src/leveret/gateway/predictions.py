@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
+import structlog
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from leveret.core.events import Canceled
-from leveret.core.ports import Predictions, Query
+from leveret.core import control
+from leveret.core.control import Cancel
+from leveret.core.ports import Broker, Predictions, Query
 from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Status
-from leveret.errors import InvalidRequest, PredictionNotFound
+from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
 from leveret.gateway.views import PredictionView, Views, view
 
 PAGE: Final = 100
 """How many predictions stand on one page."""
 
+TELL_PATIENCE: Final = 1.0
+"""How long a worker is tried to be told of a cancel, in seconds; it learns of it by its next beat anyway."""
+
 _ACCOUNT: Final = "local"
 _encoder: Final = msgspec.json.Encoder()
+_log = structlog.get_logger()
 
 
 class PredictionPage(Struct, frozen=True):
@@ -35,8 +41,9 @@ class PredictionPage(Struct, frozen=True):
 class PredictionPages:
     """The endpoints of predictions that exist."""
 
-    def __init__(self, *, store: Predictions, views: Views) -> None:
+    def __init__(self, *, store: Predictions, broker: Broker, views: Views) -> None:
         self._store = store
+        self._broker = broker
         self._views = views
 
     async def get(self, request: Request) -> Response:
@@ -56,13 +63,19 @@ class PredictionPages:
         return Response(_encoder.encode(page), media_type="application/json")
 
     async def cancel(self, request: Request) -> Response:
-        """End it now, whether it waits or runs; one that has ended stays as it is."""
-        prediction = await self._store.get(prediction_id(request))
-        if not prediction.status.terminal:
-            # A run that goes on regardless is refused when it wants to settle: the fence has moved.
-            await self._store.end(prediction.id, Canceled(at=time.time()))
-            prediction = await self._store.get(prediction.id)
-        return await self._answer(request, prediction)
+        """End what waits, have what runs stopped by its worker; what has ended stays as it is."""
+        unwanted = prediction_id(request)
+        worker = await self._store.cancel(unwanted)
+        if worker is not None:
+            await self._tell(worker, Cancel(unwanted))
+        return await self._answer(request, await self._store.get(unwanted))
+
+    async def _tell(self, worker: str, cancel: Cancel) -> None:
+        try:
+            async with asyncio.timeout(TELL_PATIENCE):
+                await self._broker.tell(worker, control.encode(cancel))
+        except (Unavailable, TimeoutError) as error:
+            _log.warning("worker not told of a cancel", worker=worker, id=cancel.prediction_id, error=str(error))
 
     async def _answer(self, request: Request, prediction: Prediction) -> Response:
         content = await self._views.prediction(prediction, self._views.base(request))
