@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 
+import pytest
+from msgspec.structs import replace
+
 from leveret.backends.redis import scripts
+from leveret.backends.redis import store as redis_store
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Command, Reply
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.store import RedisStore
 from leveret.core.events import Canceled, Ending
-from leveret.core.ports import Running
+from leveret.core.ports import Query, Running
+from leveret.core.prediction import Status
 from leveret.testing.conformance.arrange import (
     LONG,
     a_prediction,
@@ -20,6 +25,7 @@ from leveret.testing.conformance.arrange import (
     claimed,
     eventually,
     failed,
+    fresh_id,
     reset,
     settle,
     succeeded,
@@ -102,3 +108,32 @@ async def test_a_reset_that_comes_again_late_does_not_touch_the_next_run(store: 
     assert not await settle(store, first, reset(first))
 
     assert await settle(store, second, succeeded(second))
+
+
+async def test_a_search_fetches_only_what_it_finds(store: RedisStore, line: Batcher) -> None:
+    for _ in range(20):
+        await store.create(a_prediction(model="local/echo"))
+    wanted = [await store.create(a_prediction(model="local/other")) for _ in range(2)]
+    await line.send([("CONFIG", "RESETSTAT")])
+
+    found = await store.search(Query(account=wanted[0].account, model="local/other", status=Status.STARTING))
+
+    (stats,) = await line.send([("INFO", "commandstats")])
+    assert isinstance(stats, bytes)
+    assert {one.id for one in wanted} == {one.id for one in found}
+    assert b"cmdstat_hgetall:calls=2," in stats
+
+
+async def test_a_search_looks_further_until_its_page_is_full(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_store, "_PAGE", 3)
+    first, *ids = sorted(fresh_id() for _ in range(7))
+    oldest = await store.create(replace(a_prediction(model="local/other"), id=first))
+    for one in ids:
+        await store.create(replace(a_prediction(model="local/echo"), id=one))
+    query = Query(account=oldest.account, model="local/other")
+
+    assert [oldest.id] == [one.id for one in await store.search(query)]
+    monkeypatch.setattr(redis_store, "_PAGES", 2)
+    assert await store.search(query) == []

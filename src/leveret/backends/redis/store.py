@@ -28,8 +28,11 @@ from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Query, Run
 from leveret.core.prediction import Means, Prediction
 from leveret.errors import PredictionNotFound, StoreUnavailable
 
-_PAGE: Final = 100
+_PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
+
+_PAGES: Final = 200
+"""How many such pages a search looks through before it is content with what it has found."""
 
 _EXISTS: Final = -1
 """The answer of create.lua when there is such a record already."""
@@ -102,18 +105,12 @@ class RedisStore:
         return prediction
 
     async def search(self, query: Query) -> list[Prediction]:
-        """See core.ports.Predictions."""
-        found: list[Snapshot] = []
-        before = query.before
-        filters = query.status is not None or query.model is not None
-        while (missing := query.limit - len(found)) > 0:
-            count = max(missing, _PAGE) if filters else missing
-            ids = await self._page(query.account, before, count)
-            found += [snapshot for snapshot in await self._snapshots(ids) if _fits(snapshot.prediction, query)]
-            if len(ids) < count:
-                break
-            before = ids[-1]
-        return await self._whole(found[: query.limit])
+        """See core.ports.Predictions. With a filter, only the account's next 100 000 predictions are looked through."""
+        if query.status is None and query.model is None:
+            ids = await self._page(query.account, query.before, query.limit)
+        else:
+            ids = await self._filtered(query)
+        return await self._whole(await self._snapshots(ids))
 
     def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
         """See core.ports.Predictions."""
@@ -231,6 +228,19 @@ class RedisStore:
         (reply,) = await self._batcher.send([command])
         return [prediction_id.decode() for prediction_id in replies.strings(reply)]
 
+    async def _filtered(self, query: Query) -> list[str]:
+        """The ids of those that fit."""
+        found: list[str] = []
+        before = query.before
+        for _ in range(_PAGES):
+            ids = await self._page(query.account, before, _PAGE)
+            answers = await self._batcher.send([("HMGET", self._keys.record(one), "status", "owner") for one in ids])
+            found += [one for one, answer in zip(ids, answers, strict=True) if _fits(replies.array(answer), query)]
+            if len(found) >= query.limit or len(ids) < _PAGE:
+                break
+            before = ids[-1]
+        return found[: query.limit]
+
     async def _snapshots(self, prediction_ids: Sequence[str]) -> list[Snapshot]:
         """The records that exist of these, in their order."""
         if not prediction_ids:
@@ -248,8 +258,12 @@ class RedisStore:
         return [next(folded) if one.live else one.prediction for one in snapshots]
 
 
-def _fits(prediction: Prediction, query: Query) -> bool:
-    return query.status in {None, prediction.status} and query.model in {None, prediction.model}
+def _fits(fields: Sequence[Reply], query: Query) -> bool:
+    """Whether a record with this status and this owner (`model account`) fits."""
+    status, owner = fields
+    if not isinstance(status, bytes) or not isinstance(owner, bytes):
+        return False  # the record is gone
+    return query.status in {None, status.decode()} and query.model in {None, owner.decode().partition(" ")[0]}
 
 
 def _folded(submitted: Prediction, log: Reply) -> Prediction:
