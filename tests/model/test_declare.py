@@ -53,6 +53,15 @@ def test_options_for_batches_are_kept() -> None:
     assert options_of(embed) == Options(name="local/embed", batch=16, batch_window=0.5)
 
 
+@pytest.mark.parametrize(("given", "expected"), [("size", ("size",)), (("size", "steps"), ("size", "steps"))])
+def test_the_key_of_batches_is_one_name_or_several(given: str | tuple[str, ...], expected: tuple[str, ...]) -> None:
+    @model(batch=16, batch_key=given)
+    def draw(size: list[int], steps: list[int]) -> list[int]:
+        return size
+
+    assert options_of(draw) == Options(name="local/draw", batch=16, batch_key=expected)
+
+
 def test_a_subclass_of_a_model_is_not_a_model() -> None:
     @model
     class Reader: ...
@@ -74,11 +83,14 @@ def marked(**options: object) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window"),
+        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key"),
         ({"batch": 0}, "Expected `int` >= 1 - at `$.batch`"),
         ({"batch": "many"}, "Expected `int | null`, got `str` - at `$.batch`"),
         ({"batch": 2, "batch_window": -1.0}, "Expected `float` >= 0.0 - at `$.batch_window`"),
         ({"batch_window": 1.0}, "batch_window means nothing without batch"),
+        ({"batch_key": "n"}, "batch_key means nothing without batch"),
+        ({"batch": 2, "batch_key": 5}, "Expected `array`, got `int` - at `$.batch_key`"),
+        ({"batch": 2, "batch_key": ("n", 5)}, "Expected `str`, got `int` - at `$.batch_key[1]`"),
         ({"name": 5}, "Expected `str`, got `int` - at `$.name`"),
         ({"name": "Acme/OCR"}, "'Acme/OCR' is no name for a model: write @model(name='owner/name')"),
         ({"name": "a/b/c"}, "'a/b/c' is no name for a model"),

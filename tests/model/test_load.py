@@ -113,6 +113,21 @@ def test_of_several_models_the_named_one_is_loaded(write: Write, name: str, expe
     assert load(f"app.py:{name}").options.name == expected
 
 
+def test_the_key_of_batches_must_be_among_the_inputs(write: Write) -> None:
+    write(
+        "app.py",
+        """
+        from leveret import Context, model
+
+        @model(batch=2, batch_key=("size", "steps"))
+        def draw(prompt: list[str], size: list[int], context: list[Context]) -> list[str]:
+            return prompt
+    """,
+    )
+
+    assert "app.py:3: @model: batch_key names 'steps', but the inputs are prompt, size" == refused("app.py")
+
+
 def test_what_is_named_needs_no_mark(write: Write) -> None:
     write("app.py", TWO)
 

@@ -29,6 +29,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     batch: Annotated[int, Meta(ge=1)] | None = None
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
+    batch_key: tuple[str, ...] = ()
 
 
 class Given(TypedDict, total=False):
@@ -42,6 +43,9 @@ class Given(TypedDict, total=False):
 
     batch_window: float
     """How long an input may wait for others to fill its batch, in seconds."""
+
+    batch_key: str | tuple[str, ...]
+    """The name of a parameter, or the names of several, whose values must be equal within one call."""
 
 
 T = TypeVar("T", bound=Target)
@@ -81,8 +85,10 @@ def _marked(target: T, given: Given) -> T:
 def _options(target: Target, given: Given) -> Options:
     if not (inspect.isclass(target) or inspect.isroutine(inspect.unwrap(target))):
         raise ModelLoadError(where=where.of(target), reason="@model goes on a function or a class, on nothing else")
+    key = given.get("batch_key", ())
+    settled = {"name": _default_name(target), **given, "batch_key": (key,) if isinstance(key, str) else key}
     try:
-        options = msgspec.convert({"name": _default_name(target), **given}, Options)
+        options = msgspec.convert(settled, Options)
     except msgspec.ValidationError as error:
         known = ", ".join(Options.__struct_fields__)
         raise ModelLoadError(where=where.of(target), reason=f"@model: {error}; its options are {known}") from error
@@ -93,8 +99,9 @@ def _options(target: Target, given: Given) -> Options:
             f"{options.name!r} is no name for a model: write @model(name='owner/name') with a-z, 0-9, '_', '.', '-'"
         )
         raise ModelLoadError(where=where.of(target), reason=reason)
-    if "batch_window" in given and options.batch is None:
-        raise ModelLoadError(where=where.of(target), reason="@model: batch_window means nothing without batch")
+    for option in ("batch_window", "batch_key"):
+        if option in given and options.batch is None:
+            raise ModelLoadError(where=where.of(target), reason=f"@model: {option} means nothing without batch")
     return options
 
 

@@ -57,6 +57,11 @@ def load(target: str) -> Model:
 
 def _model(target: Target, options: Options, module: ModuleType) -> Model:
     signature = read(target, batched=options.batch is not None)
+    names = [one.name for one in signature.inputs]
+    for name in options.batch_key:
+        if name not in names:
+            reason = f"@model: batch_key names {name!r}, but the inputs are {', '.join(names)}"
+            raise ModelLoadError(where=where.of(target), reason=reason)
     try:
         inputs = Inputs(options.name, signature.inputs)
     except UnfitType as error:

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import queue
 import socket
-import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from leveret.errors import Undecodable
+from leveret.worker.descriptors import lifted
 from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, encode
 from leveret.worker.interrupts import Interrupts
 
 _READ: Final = 256 * 1024
-_ABOVE_STANDARD: Final = 3
-"""The lowest file descriptor that is none of stdin, stdout and stderr."""
 
 
 class Channel:
     """Sends from any thread; what arrives is received by a thread of its own, so that the end is never overlooked.
 
-    Without its worker the process has no purpose: whatever the model is doing then, the process ends at once.
+    Without its worker the process has no purpose: whatever the model is doing then, the process ends at once. Before
+    it ends because the worker cannot be understood, it says so to the file descriptor `complaints`.
     """
 
-    def __init__(self, descriptor: int, *, interrupts: Interrupts) -> None:
-        # A duplicate that no program started by the model inherits; a process it only forks closes it.
-        own = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE_STANDARD)
-        os.close(descriptor)
-        self._socket = socket.socket(fileno=own)
+    def __init__(self, descriptor: int, *, complaints: int, interrupts: Interrupts) -> None:
+        # No program that the model starts inherits it; a process that it only forks closes it.
+        self._socket = socket.socket(fileno=lifted(descriptor))
+        self._complaints = complaints
         self._inbox: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
         self._interrupts = interrupts
         self._sending = threading.Lock()
@@ -59,7 +57,7 @@ class Channel:
         except OSError:
             _leave()
         except Undecodable as error:
-            _leave(str(error))
+            self._complain(str(error))
         _leave()
 
     def _accept(self, frame: Frame) -> None:
@@ -74,12 +72,15 @@ class Channel:
             case Stop():
                 self._inbox.put(frame)
             case _:
-                _leave(f"the worker sent a {type(frame).__name__}, which only a model process sends")
+                self._complain(f"the worker sent a {type(frame).__name__}, which only a model process sends")
+                _leave()
+
+    def _complain(self, reason: str) -> None:
+        text = f"leveret: the model process ends because its worker cannot be understood: {reason}\n"
+        with suppress(OSError):  # there may be nobody who reads it
+            os.write(self._complaints, text.encode())
 
 
-def _leave(complaint: str = "") -> NoReturn:
+def _leave() -> NoReturn:
     """End the process at once, from whichever thread: the model may never return to be told."""
-    if complaint:
-        sys.stderr.write(f"leveret: the model process ends because its worker cannot be understood: {complaint}\n")
-        sys.stderr.flush()
     os._exit(1)

@@ -8,6 +8,7 @@ and has finished, at once when its worker is gone, and never because of what the
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,10 +16,14 @@ from typing import Final
 
 from leveret.errors import ModelLoadError
 from leveret.model.load import Model, load
-from leveret.worker.caller import Caller, raised
+from leveret.worker.caller import Caller
+from leveret.worker.capture import Capture
 from leveret.worker.channel import Channel
+from leveret.worker.descriptors import own_stderr
 from leveret.worker.frames import NotReady, Ready, Run, Stop
 from leveret.worker.interrupts import Interrupts
+from leveret.worker.reports import Reports
+from leveret.worker.results import raised
 
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
@@ -29,16 +34,27 @@ def main(arguments: Sequence[str]) -> int:
     descriptor, target = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the worker too, which then stops its children
     _die_with_worker()
+    stderr = own_stderr()
+    faulthandler.enable(stderr)  # what else a crash has to say is lost with the pipe of the capture
     interrupts = Interrupts()
-    channel = Channel(int(descriptor), interrupts=interrupts)
+    channel = Channel(int(descriptor), complaints=stderr, interrupts=interrupts)
     try:
         model = load(target)
-        caller = Caller(model=model, predict=model.start(), channel=channel, interrupts=interrupts)
+        predict = model.start()
     except BaseException as error:
         channel.send([_not_ready(error)])
         return 1
+    reports = Reports(channel.send, held_off=interrupts.held_off)
+    capture = Capture(reports, stderr=stderr, held_off=interrupts.held_off)
+    caller = Caller(
+        model=model, predict=predict, channel=channel, reports=reports, capture=capture, interrupts=interrupts
+    )
+    capture.start()
     channel.send([_ready(model)])
-    _serve(channel, caller)
+    try:
+        _serve(channel, caller)
+    finally:
+        capture.stop()
     return 0
 
 

@@ -79,6 +79,14 @@ class Interrupts:
         self.struck = self._holding_off = False
         return begun
 
+    def again(self, items: Sequence[Item]) -> list[Item]:
+        """The call for these has failed and they wait for another one; answers those that were canceled meanwhile."""
+        with self._lock:
+            canceled = [item for item in items if (item.id, item.attempt) in self._canceled]
+            self._begun.clear()
+            self._waiting.update([(item.id, item.attempt) for item in items if item not in canceled])
+        return canceled
+
     def outcome(self, item: Item) -> Outcome:
         """The outcome of a run of a call that was struck."""
         return Stopped(Means.INTERRUPTED) if (item.id, item.attempt) in self._canceled else BESIDE

@@ -16,6 +16,9 @@ PERIOD: Final = 0.03
 _MOST_HELD: Final = 256 * 1024
 """So much output and text is sent before its time, in bytes and characters."""
 
+MOST_LOGS: Final = 256 * 1024
+"""So much text goes to the logs of one run, in bytes of UTF-8."""
+
 _Run: TypeAlias = tuple[str, int]
 
 
@@ -39,6 +42,7 @@ class Reports:
         self._progress: dict[_Run, Progressed] = {}
         self._texts: dict[_Run, list[str]] = {}
         self._chunks: dict[_Run, list[bytes]] = {}
+        self._written: dict[_Run, int] = {}
         self._held = 0
         self._due = 0.0
         self._changed = threading.Condition()
@@ -53,10 +57,17 @@ class Reports:
             self._gathered(0, idle=idle)
 
     def wrote(self, prediction_id: str, attempt: int, text: str) -> None:
-        """The run has written this to its logs."""
+        """The run has written this to its logs, which are cut, and say so, at `MOST_LOGS`."""
+        run, text = (prediction_id, attempt), sendable(text)
         with self._held_off, self._changed:
+            written = self._written.get(run, 0)
+            if written > MOST_LOGS:
+                return
+            self._written[run] = written + _size(text)
+            if self._written[run] > MOST_LOGS:
+                text = _cut(text, MOST_LOGS - written)
             idle = not self._any()
-            self._texts.setdefault((prediction_id, attempt), []).append(sendable(text))
+            self._texts.setdefault(run, []).append(text)
             self._gathered(len(text), idle=idle)
 
     def put_out(self, prediction_id: str, attempt: int, chunk: bytes) -> None:
@@ -71,6 +82,11 @@ class Reports:
         with self._changed:
             self._flush()
             self._due = 0.0
+
+    def forget(self) -> None:
+        """Nothing that has been reported so far is under way any more."""
+        with self._changed:
+            self._written.clear()
 
     def _gathered(self, size: int, *, idle: bool) -> None:
         self._held += size
@@ -104,3 +120,13 @@ class Reports:
                     self._changed.wait(remaining)
                 else:
                     self._flush()
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _cut(text: str, room: int) -> str:
+    kept = text.encode()[:room].decode(errors="ignore")
+    line_break = "" if kept.endswith("\n") or not kept else "\n"
+    return f"{kept}{line_break}… logs cut at {MOST_LOGS} bytes …\n"
