@@ -8,7 +8,7 @@ from msgspec import Raw
 from leveret.core.events import Canceled, Failed, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped, Streamed
 from leveret.core.prediction import Means
-from leveret.core.retry import RUNGS, Again, Finish, back_off, decide, rung
+from leveret.core.retry import RUNGS, Again, Finish, back_off, decide, pause, rung
 
 
 def test_what_the_model_returned_is_the_output() -> None:
@@ -65,3 +65,16 @@ def test_a_delay_takes_the_longest_rung_that_is_not_longer(delay: float, step: i
 @given(st.integers(min_value=1, max_value=100))
 def test_every_back_off_is_a_rung(attempt: int) -> None:
     assert back_off(attempt) in RUNGS
+
+
+def test_pauses_double_up_to_a_limit() -> None:
+    bounds = [pause(failures, first=0.1, longest=0.5, jitter=1.0) for failures in (0, 1, 2, 3, 10_000)]
+
+    assert [0.1, 0.2, 0.4, 0.5, 0.5] == bounds
+
+
+@given(st.integers(min_value=0, max_value=100), st.floats(0, 1))
+def test_the_jitter_takes_any_part_of_a_pause(failures: int, jitter: float) -> None:
+    whole = pause(failures, first=0.1, longest=30.0, jitter=1.0)
+
+    assert jitter * whole == pause(failures, first=0.1, longest=30.0, jitter=jitter)

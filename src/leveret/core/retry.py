@@ -1,4 +1,4 @@
-"""Retry: what follows from an outcome, and how long a prediction waits before its next run."""
+"""Retry: what follows from an outcome, and how long to wait before something is tried again."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ def decide(outcome: Outcome, *, at: float, attempt: int, charged: int, max_attem
 def back_off(charged: int) -> float:
     """The delay after the crash number `charged`, in seconds: one rung up each time."""
     return float(RUNGS[min(charged, len(RUNGS)) - 1])
+
+
+def pause(failures: int, *, first: float, longest: float, jitter: float) -> float:
+    """How long to wait after so many failures in a row before something is tried again, in seconds.
+
+    The bound is `first` and then doubles up to `longest`; `jitter`, at random from 0 to 1, says how much of it, so
+    that a thousand clients do not come back together.
+    """
+    return jitter * min(longest, first * 2.0 ** min(failures, 20))
 
 
 def rung(delay: float) -> int:

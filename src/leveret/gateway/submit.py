@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -28,6 +27,7 @@ from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.ports import Blobs, Broker, Predictions
 from leveret.core.prediction import Blob, Prediction, new_id
+from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BrokerUnavailable, LeveretError, PublishUnconfirmed, Unavailable
 from leveret.gateway import body, prefer
@@ -167,7 +167,7 @@ class Intake:
         return await self._store.create(prediction)
 
     async def _stored(self, key: str, given: Raw) -> Blob:
-        return await self._blobs.put(key, _once(bytes(given)), content_type=CONTENT_TYPE)
+        return await self._blobs.put(key, once(bytes(given)), content_type=CONTENT_TYPE)
 
     async def _queued(self, prediction: Prediction) -> bool:
         """Whether the broker has confirmed it; if not, it stays in the outbox. Raises Unavailable if it was refused."""
@@ -181,10 +181,6 @@ class Intake:
             raise
         self._confirmations.add(prediction.id)
         return True
-
-
-async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
-    yield content
 
 
 _submission: Final = msgspec.json.Decoder(Submission)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final, TypeAlias, TypeVar
 
@@ -27,6 +27,7 @@ from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
+from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
 from leveret.worker.connection import FromRun
@@ -179,7 +180,7 @@ class Executor:
         assert isinstance(end.outcome, Returned)  # noqa: S101 - nothing else is large
         key, held = f"outputs/{end.id}/{end.attempt}.json", self._hand.of(end.id)
         try:
-            blob = await self._blobs.put(key, _once(end.outcome.output), content_type=CONTENT_TYPE)
+            blob = await self._blobs.put(key, once(end.outcome.output), content_type=CONTENT_TYPE)
         except LeveretError as error:
             return held, Again(_uncharged(held, str(error), at=at), OUTAGE_DELAY)
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
@@ -240,10 +241,6 @@ def _split(things: Iterable[T], is_first: Callable[[T], bool]) -> tuple[list[T],
     for thing in things:
         (first if is_first(thing) else second).append(thing)
     return first, second
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 async def _together(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

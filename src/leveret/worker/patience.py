@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -10,6 +11,7 @@ from typing import Final, TypeVar
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from leveret.core import retry
 from leveret.errors import Unavailable
 
 T = TypeVar("T")
@@ -21,8 +23,9 @@ _log: FilteringBoundLogger = structlog.get_logger()
 
 
 def pause_after(failures: int) -> float:
-    """How long to wait after so many failures in a row, in seconds: twice as long each time."""
-    return min(FIRST_PAUSE * 2.0 ** min(failures - 1, 20), LONGEST_PAUSE)
+    """How long to wait after so many failures in a row, at least one, in seconds."""
+    jitter = random.random()  # noqa: S311 - no secret
+    return retry.pause(failures - 1, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=jitter)
 
 
 class Leavable:

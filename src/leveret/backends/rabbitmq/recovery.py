@@ -11,9 +11,11 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
+from leveret.core import retry
+
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 5.0
-"""Bounds of the back-off in seconds. The jitter is full, so that a thousand clients do not come back together."""
+"""Bounds of the back-off in seconds."""
 
 T = TypeVar("T")
 
@@ -68,8 +70,9 @@ async def keep_trying(attempt: Callable[[], Awaitable[object]], *, what: str) ->
 
 
 def back_off(failures: int) -> float:
-    """A random pause, in seconds, whose upper bound doubles with each failure in a row."""
-    return random.uniform(0, min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 10)))  # noqa: S311 - no secret
+    """How long to wait after so many failures in a row, in seconds."""
+    jitter = random.random()  # noqa: S311 - no secret
+    return retry.pause(failures, first=FIRST_DELAY, longest=LONGEST_DELAY, jitter=jitter)
 
 
 @asynccontextmanager

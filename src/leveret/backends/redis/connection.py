@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import InvalidResponse, MasterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as TooSlow
 
+from leveret.core import retry
 from leveret.errors import InvalidSetting
 
 Part: TypeAlias = bytes | str | int
@@ -80,6 +81,6 @@ def pack(command: Command) -> bytes:
 
 
 def pause(failures: int) -> float:
-    """How long to wait after so many failures in a row: exponential, with full jitter."""
-    longest: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
-    return random.uniform(0, longest)  # noqa: S311 - jitter, no secret
+    """How long to wait after so many failures in a row."""
+    jitter = random.random()  # noqa: S311 - no secret
+    return retry.pause(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE, jitter=jitter)
