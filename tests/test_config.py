@@ -17,12 +17,12 @@ def test_without_anything_given_the_defaults_hold() -> None:
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "leveret.toml"
-    file.write_text('broker_url = "amqp://file"\n[gateway]\nport = 1\nhost = "file"\n[worker]\nlease = 7\n')
+    file.write_text('broker_url = "amqp://file"\n[gateway]\nport = 1\nhost = "file"\n[worker]\nlease = 70\n')
     environment = {"LEVERET_GATEWAY_PORT": "2", "LEVERET_GATEWAY_HOST": "environment", "PATH": "/bin"}
 
     settings = config.load(environment=environment, flags={"gateway.port": 3}, file=file)
 
-    assert ("amqp://file", 3, "environment", 7.0) == (
+    assert ("amqp://file", 3, "environment", 70.0) == (
         settings.broker_url,
         settings.gateway.port,
         settings.gateway.host,
@@ -40,6 +40,9 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path)
         ("[gateway]\nport = 99999", "65535"),
         ("[worker]\nlease = 0", "> 0"),
         ("[worker]\nlease = true", "float"),
+        ("[worker]\nlease = inf", "finite"),
+        ("[worker]\nlease = 10", "worker.beat .5 s. must be less than half of worker.lease .10 s."),
+        ("[gateway.port]\nx = 1", "int"),
         ('namespace = "Not Allowed"', "regex"),
         ("not toml", "TOML"),
     ],
@@ -50,6 +53,20 @@ def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, content: str, r
 
     with pytest.raises(InvalidSetting, match=reason):
         config.load(environment={}, flags={}, file=file)
+
+
+def test_a_wrong_value_is_refused_by_the_option_and_where_it_comes_from() -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        config.load(environment={"LEVERET_GATEWAY_PORT": "99999"}, flags={}, file=NOWHERE)
+
+    assert ("gateway.port", "the environment") == (refused.value.data["name"], refused.value.data["source"])
+
+
+def test_a_beat_that_leaves_no_room_in_the_lease_is_refused_by_where_it_comes_from() -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        config.load(environment={}, flags={"worker.beat": 15}, file=NOWHERE)
+
+    assert ("worker.beat", "the command line") == (refused.value.data["name"], refused.value.data["source"])
 
 
 def test_an_unknown_variable_is_refused_by_its_name() -> None:

@@ -7,23 +7,24 @@ import inspect
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final, TypeAlias
 
 import typer
 import uvloop
 from rich.console import Console
+from rich.text import Text
 
 from leveret import config
 from leveret.config import Option, Settings, Value
-from leveret.errors import InvalidSetting, UsageError
+from leveret.errors import InvalidSetting, LeveretError, UsageError
 from leveret.launch import Launcher
 from leveret.observe import configure_logging
 
 Targets: TypeAlias = Annotated[list[str], typer.Argument(help="file.py, file.py:name or package.module:name")]
 Command: TypeAlias = Callable[..., None]
 
+EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
 
 app = typer.Typer(
@@ -39,15 +40,14 @@ def main() -> None:
     """The entry point of the command `leveret`."""
     try:
         app()
-    except UsageError as error:
-        Console(stderr=True).print(f"[red]error[/red] ({error.code}): {error}", soft_wrap=True, highlight=False)
-        sys.exit(EXIT_USAGE)
+    except LeveretError as error:
+        _say(Text.assemble(("error", "red"), f" ({error.code}): {error}"))
+        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE)
 
 
 def _with_options(*sections: str) -> Callable[[Command], Command]:
     """Give a command a flag for every option of these sections and of the top; it is called with `settings`."""
     rows = [row for row in config.options() if row.name.rpartition(".")[0] in ("", *sections)]
-    shared = Counter(row.name.rpartition(".")[2] for row in rows)
     flags = {row.name.replace(".", "_"): row for row in rows}
 
     def decorate(command: Command) -> Command:
@@ -61,7 +61,7 @@ def _with_options(*sections: str) -> Callable[[Command], Command]:
             command(settings=settings, **given)
 
         own = [p for name, p in inspect.signature(command, eval_str=True).parameters.items() if name != "settings"]
-        added = [_parameter(name, row, unique=shared[row.name.rpartition(".")[2]] == 1) for name, row in flags.items()]
+        added = [_parameter(name, row) for name, row in flags.items()]
         wrapped.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined] # read by typer
         wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
         return wrapped
@@ -69,9 +69,8 @@ def _with_options(*sections: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def _parameter(name: str, row: Option, *, unique: bool) -> inspect.Parameter:
-    flag = row.name.rpartition(".")[2] if unique else name
-    shown = typer.Option(f"--{flag.replace('_', '-')}", help=f"{row.help} [{row.variable}; {row.default!r}]")
+def _parameter(name: str, row: Option) -> inspect.Parameter:
+    shown = typer.Option(row.flag, help=f"{row.help} [{row.variable}; {row.default!r}]")
     annotation = Annotated[row.kind | None, shown]  # type: ignore[name-defined] # a type chosen at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -115,31 +114,26 @@ def _run(launcher: type[Launcher], settings: Settings, *, gateway: bool, targets
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, launched.stop)
-        async with asyncio.TaskGroup() as group:
-            greeting = group.create_task(_greet(launched, targets))
+        greeting = asyncio.create_task(_greet(launched, targets))
+        try:
             await launched.run()
+        finally:
             greeting.cancel()
 
-    try:
-        uvloop.run(supervised())
-    except* UsageError as group:
-        raise _first(group) from None
+    uvloop.run(supervised())
 
 
 async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
     await launched.ready.wait()
-    console = Console(stderr=True, highlight=False)
+    ready = ("ready", "green")
     if launched.url:
-        console.print(f"[green]ready[/green] at {launched.url}", soft_wrap=True)
-        console.print(f"  models      curl {launched.url}/v1/models", soft_wrap=True)
-        console.print(f"  API         curl {launched.url}/openapi.json", soft_wrap=True)
-        return
-    console.print(f"[green]ready[/green]: consuming for {', '.join(targets)}", soft_wrap=True)
+        _say(Text.assemble(ready, f" at {launched.url}"))
+        _say(Text(f"  models      curl {launched.url}/v1/models"))
+        _say(Text(f"  API         curl {launched.url}/openapi.json"))
+    else:
+        _say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
 
 
-def _first(group: BaseExceptionGroup[UsageError]) -> UsageError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, UsageError)  # noqa: S101 - what `except* UsageError` has sorted out
-    return error
+def _say(text: Text) -> None:
+    """Print it as it is, on one line however long, with nothing in it taken for markup."""
+    Console(stderr=True).print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)

@@ -7,6 +7,7 @@ the top of the file and is `LEVERET_NAME`. Unknown options are refused, whoever 
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
     keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
+    patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
+        2.0
+    )
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,11 +96,18 @@ class Option(Struct, frozen=True):
     kind: type
     default: Value
     help: str
+    form: object
+    """Its type with all that restricts its values."""
 
     @property
     def variable(self) -> str:
         """Its name in the environment."""
         return _PREFIX + self.name.replace(".", "_").upper()
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line; what concerns the gateway needs no prefix."""
+        return "--" + self.name.removeprefix("gateway.").replace(".", "-").replace("_", "-")
 
 
 def options() -> Iterator[Option]:
@@ -116,6 +127,7 @@ def load(
     """
     rows = {row.name: row for row in options()}
     merged: dict[str, Value] = {}
+    sources: dict[str, str] = {}
     for source, given in (
         (str(file), _from_file(file)),
         ("the environment", _from_environment(environment, rows)),
@@ -124,10 +136,13 @@ def load(
         for name, value in given.items():
             if name not in rows:
                 raise InvalidSetting(
-                    name=name, source=source, reason="there is no such option; `leveret --help` lists them"
+                    name=name, source=source, reason="there is no such option; `leveret serve --help` lists them"
                 )
             merged[name] = _converted(rows[name], value, source)
-    return _built(merged)
+            sources[name] = source
+    settings = _built(merged)
+    _check_beat(settings.worker, sources)
+    return settings
 
 
 def _options(section: type[Struct], prefix: str) -> Iterator[Option]:
@@ -137,7 +152,8 @@ def _options(section: type[Struct], prefix: str) -> Iterator[Option]:
         else:
             text = msgspec.inspect.type_info(info.type)
             extra = text.extra_json_schema or {} if isinstance(text, msgspec.inspect.Metadata) else {}
-            yield Option(prefix + info.name, type(info.default), info.default, str(extra.get("description", "")))
+            help_text = str(extra.get("description", ""))
+            yield Option(prefix + info.name, type(info.default), info.default, help_text, info.type)
 
 
 def _from_file(file: Path) -> Given:
@@ -145,6 +161,8 @@ def _from_file(file: Path) -> Given:
         return {}
     try:
         content = tomllib.loads(file.read_text())
+    except OSError as error:
+        raise InvalidSetting(name="(all)", source=str(file), reason=f"it cannot be read: {error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSetting(name="(all)", source=str(file), reason=f"it is not TOML: {error}") from error
     flat: dict[str, Value] = {}
@@ -165,9 +183,12 @@ def _from_environment(environment: Mapping[str, str], rows: Mapping[str, Option]
 
 def _converted(row: Option, value: Value, source: str) -> Value:
     try:
-        return msgspec.convert(value, row.kind, strict=not isinstance(value, str))
+        converted: Value = msgspec.convert(value, row.form, strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
         raise InvalidSetting(name=row.name, source=source, reason=str(error)) from error
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise InvalidSetting(name=row.name, source=source, reason="it must be finite")
+    return converted
 
 
 def _built(merged: Mapping[str, Value]) -> Settings:
@@ -180,7 +201,15 @@ def _built(merged: Mapping[str, Value]) -> Settings:
             inner[key] = value
         else:
             tree[name] = value
-    try:
-        return msgspec.convert(tree, Settings)
-    except msgspec.ValidationError as error:
-        raise InvalidSetting(name="(one of them)", source="the options given", reason=str(error)) from error
+    return msgspec.convert(tree, Settings)
+
+
+def _check_beat(worker: WorkerSettings, sources: Mapping[str, str]) -> None:
+    """One sign of life may be late or lost without the lease running out."""
+    if 2 * worker.beat >= worker.lease:
+        name = "worker.beat" if "worker.beat" in sources else "worker.lease"
+        raise InvalidSetting(
+            name=name,
+            source=sources.get(name, "the defaults"),
+            reason=f"worker.beat ({worker.beat:g} s) must be less than half of worker.lease ({worker.lease:g} s)",
+        )

@@ -9,7 +9,7 @@ LeveretError
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
-└── UsageError           InvalidSetting · ModelLoadError · DataFolderInUse · MissingExtra
+└── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse · MissingExtra
 
 Each class has a stable `code`, the HTTP `status` it is answered with, and a message that says what happened
 and what to do next. What an error is about travels as data: `raise PredictionNotFound(prediction_id=...)`.
@@ -206,6 +206,13 @@ class InvalidSetting(UsageError):
 
     code = "invalid_setting"
     message = "the setting {name} from {source} is not valid: {reason}"
+
+
+class DuplicateModel(UsageError):
+    """Two targets of one process answer the same model name."""
+
+    code = "duplicate_model"
+    message = '{one} and {other} both serve {model}; name one of them differently: @model(name="owner/name")'
 
 
 class ModelLoadError(UsageError):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from typing import Final
 
 import uvicorn
 
 from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings
-from leveret.errors import InvalidSetting
+from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
 from leveret.sweeper import Sweeper
+from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
 _CLOSE_AFTER: Final = 5
@@ -24,8 +27,9 @@ _CLOSE_AFTER: Final = 5
 class Launcher:
     """Runs the chosen roles in this process until it is stopped.
 
-    1. connects the backends, 2. starts the workers, the gateway and its sweeper, 3. is `ready` once every
-    worker consumes, 4. on `stop` drains the workers and closes the gateway, 5. closes the backends.
+    1. connects the backends, 2. starts the workers and the sweeper, and the gateway once every target has loaded,
+    3. is `ready` once every worker consumes, 4. on `stop`, or when a target does not load, drains the workers and
+    closes the gateway, 5. closes the backends.
     """
 
     def __init__(self, settings: Settings, *, gateway: bool, targets: Sequence[str] = ()) -> None:
@@ -37,44 +41,93 @@ class Launcher:
         self._workers: list[Worker] = []
         self._server: _Server | None = None
         self._stopping = asyncio.Event()
+        self._connecting = Leavable()
+        self._loaded = asyncio.Event()
+        self._models: dict[str, str] = {}
+        self._mistake: UsageError | None = None
 
     async def run(self) -> None:
         """Run until stopped. Raises UsageError."""
         listener = _listen(self._settings.gateway) if self._gateway else None
         try:
-            async with connect(self._settings) as backends:
-                await self._run(backends, listener)
+            async with AsyncExitStack() as stack:
+                backends: Backends | None = None
+                async with self._connecting.block():
+                    opening = connect(self._settings, patience=self._patience)
+                    backends = await stack.enter_async_context(opening)
+                if backends is not None:
+                    await self._run(backends, listener)
         finally:
             if listener is not None:
                 listener.close()
+        if self._mistake is not None:
+            raise self._mistake
 
     def stop(self) -> None:
         """Stop taking work and finish what runs; called again: hand it back at once."""
         self._stopping.set()
+        self._connecting.leave()
         for worker in self._workers:
             worker.drain()
         if self._server is not None:
             self._server.close()
 
+    @property
+    def _patience(self) -> float:
+        """A worker insists by itself; whoever waits for an HTTP answer wants to know soon."""
+        return self._settings.gateway.patience if self._gateway else self._settings.worker.lease
+
     async def _run(self, backends: Backends, listener: socket.socket | None) -> None:
         settings = self._settings
-        self._workers = [_worker(target, settings, backends) for target in self._targets]
+        self._workers = [self._worker(target, backends) for target in self._targets]
+        if listener is not None:
+            self._server = _server(settings.gateway, backends)
+            self.url = settings.gateway.base_url or _address(listener)
         if self._stopping.is_set():
             return
         async with asyncio.TaskGroup() as background, asyncio.TaskGroup() as roles:
             for worker in self._workers:
-                roles.create_task(worker.run())
-            if listener is not None:
-                self._server = _server(settings.gateway, backends)
-                self.url = settings.gateway.base_url or _address(listener)
-                roles.create_task(self._server.serve(sockets=[listener]))
+                roles.create_task(self._work(worker))
             tasks = [background.create_task(self._announce())]
-            if listener is not None:
+            if self._server is not None and listener is not None:
+                roles.create_task(self._serve(self._server, listener))
                 sweeper = Sweeper(upkeep=backends.store, broker=backends.broker, settings=settings.sweeper)
                 tasks.append(background.create_task(sweeper.run()))
             roles.create_task(self._end(tasks))
 
+    def _worker(self, target: str, backends: Backends) -> Worker:
+        return Worker(
+            target=target,
+            settings=self._settings.worker,
+            broker=backends.broker,
+            runs=backends.store,
+            registry=backends.store,
+            blobs=backends.blobs,
+            admit=partial(self._admit, target),
+        )
+
+    def _admit(self, target: str, model: str) -> None:
+        if model in self._models:
+            raise DuplicateModel(one=self._models[model], other=target, model=model)
+        self._models[model] = target
+
+    async def _work(self, worker: Worker) -> None:
+        try:
+            await worker.run()
+        except UsageError as error:
+            self._mistake = self._mistake or error
+            if not self._stopping.is_set():
+                self.stop()
+
+    async def _serve(self, server: _Server, listener: socket.socket) -> None:
+        await self._loaded.wait()
+        if not self._stopping.is_set():
+            await server.serve(sockets=[listener])
+
     async def _announce(self) -> None:
+        for worker in self._workers:
+            await worker.loaded.wait()
+        self._loaded.set()
         for worker in self._workers:
             await worker.ready.wait()
         if self._server is not None:
@@ -83,6 +136,7 @@ class Launcher:
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         await self._stopping.wait()
+        self._loaded.set()
         for task in tasks:
             task.cancel()
 
@@ -109,17 +163,6 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
 
-def _worker(target: str, settings: Settings, backends: Backends) -> Worker:
-    return Worker(
-        target=target,
-        settings=settings.worker,
-        broker=backends.broker,
-        runs=backends.store,
-        registry=backends.store,
-        blobs=backends.blobs,
-    )
-
-
 def _server(settings: GatewaySettings, backends: Backends) -> _Server:
     closing = asyncio.Event()
     app = create_app(
@@ -141,11 +184,13 @@ def _listen(settings: GatewaySettings) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        port = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
         raise InvalidSetting(
-            name="gateway.port",
+            name="gateway.port" if port else "gateway.host",
             source="the settings",
-            reason=f"{settings.host}:{settings.port} cannot be listened on ({error}); choose another with --port",
+            reason=f"{settings.host}:{settings.port} cannot be listened on ({error}); "
+            f"choose another with {'--port' if port else '--host'}",
         ) from error
     listener.setblocking(False)
     return listener

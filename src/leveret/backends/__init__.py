@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,13 +24,16 @@ class Backends(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Backends]:
-    """The embedded family when no URL is set, otherwise RabbitMQ and Redis. Raises InvalidSetting."""
+async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backends]:
+    """The embedded family when no URL is set, otherwise RabbitMQ and Redis, even if they are away now.
+
+    A call waits up to `patience` seconds for a store that is away. Raises InvalidSetting.
+    """
     if settings.embedded:
         async with _embedded(_folder(settings)) as backends:
             yield backends
     else:
-        async with _distributed(settings) as backends:
+        async with _distributed(settings, patience) as backends:
             yield backends
 
 
@@ -44,15 +48,18 @@ async def _embedded(folder: Path) -> AsyncIterator[Backends]:
 
 
 @asynccontextmanager
-async def _distributed(settings: Settings) -> AsyncIterator[Backends]:
+async def _distributed(settings: Settings, patience: float) -> AsyncIterator[Backends]:
     from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415 - drivers are imported when chosen
+    from leveret.backends.rabbitmq.connection import hosts  # noqa: PLC0415
     from leveret.backends.redis.blobs import open_blobs  # noqa: PLC0415
     from leveret.backends.redis.store import open_store  # noqa: PLC0415
 
-    _check("broker_url", settings.broker_url, ("amqp://", "amqps://"))
+    for url in settings.broker_url.split(","):
+        _check("broker_url", url.strip(), ("amqp://", "amqps://"))
+    hosts(settings.broker_url)  # before anything is connected
     _check("store_url", settings.store_url, ("redis://", "rediss://", "unix://"))
     async with (
-        open_store(settings.store_url, namespace=settings.namespace) as store,
+        open_store(settings.store_url, namespace=settings.namespace, patience=patience) as store,
         open_broker(settings.broker_url, namespace=settings.namespace) as broker,
         open_blobs(settings.store_url, namespace=settings.namespace) as blobs,
     ):
@@ -62,7 +69,12 @@ async def _distributed(settings: Settings) -> AsyncIterator[Backends]:
 
 def _folder(settings: Settings) -> Path:
     folder = Path(settings.data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting(name="data_dir", source="the settings", reason=f"it cannot be used: {error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidSetting(name="data_dir", source="the settings", reason=f"{folder} cannot be written to")
     return folder
 
 

@@ -54,6 +54,14 @@ class Pool:
                 return processes
             await self._changed.wait()
 
+    async def tried(self) -> bool:
+        """Wait until every process was set up, or could not be at first; answers whether all were."""
+        while True:
+            self._changed.clear()
+            if all(runner.tried for runner in self._runners):
+                return all(runner.process is not None for runner in self._runners)
+            await self._changed.wait()
+
     def stop(self) -> None:
         """Take nothing more; each process ends as soon as it has nothing to do."""
         for runner in self._runners:
@@ -76,6 +84,7 @@ class _Runner:
 
     def __init__(self, *, target: str, device: str | None, consuming: Consuming, changed: asyncio.Event) -> None:
         self.process: ModelProcess | None = None
+        self.tried = False
         self._target = target
         self._device = device
         self._consuming = consuming
@@ -126,6 +135,8 @@ class _Runner:
                 return process.has_run
         except SetupFailed as error:
             _log.error("setup failed; trying again", target=self._target, error=str(error))
+            self.tried = True
+            self._changed.set()
         except ModelLoadError as error:
             if not self._has_served:
                 raise
@@ -134,6 +145,7 @@ class _Runner:
 
     async def _consume(self, process: ModelProcess) -> None:
         self.process, self._consumer = process, self._consuming(process)
+        self.tried = True
         self._changed.set()
         try:
             await self._consumer.run()

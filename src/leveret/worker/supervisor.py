@@ -8,8 +8,9 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from msgspec import Raw
@@ -19,7 +20,7 @@ from leveret.config import WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
 from leveret.core.ports import Blobs, Broker, Registry, Runs
-from leveret.errors import ModelLoadError, Unavailable, Undecodable
+from leveret.errors import Unavailable, Undecodable, UsageError
 from leveret.worker.batcher import Pace
 from leveret.worker.consumer import Consumer
 from leveret.worker.executor import Executor
@@ -29,6 +30,9 @@ from leveret.worker.patience import insist
 from leveret.worker.pool import Pool
 from leveret.worker.process import ModelProcess
 
+FAREWELL: Final = 1.0
+"""Seconds that taking leave may take; without it the presence runs out with its lease."""
+
 _log: FilteringBoundLogger = structlog.get_logger()
 
 
@@ -36,7 +40,8 @@ class Worker:
     """Serves one model.
 
     1. sets up its model processes, and keeps them,
-    2. announces the model's card and consumes its queues; `ready` is set then,
+    2. announces the model's card and consumes its queues; `ready` is set then, and `loaded` as soon as it is known
+       that the target loads,
     3. shows a sign of life for every run in hand, and for itself, again and again,
     4. stops what is canceled: it is told so directly, and with the signs of life in case that is lost,
     5. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
@@ -52,9 +57,13 @@ class Worker:
         registry: Registry,
         blobs: Blobs,
         devices: Sequence[str] = (),
+        admit: Callable[[str], None] = lambda model: None,
     ) -> None:
+        """`admit` is told the model's name before anything is done under it, and may raise UsageError."""
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.ready = asyncio.Event()
+        self.loaded = asyncio.Event()
+        self._admit = admit
         self._settings = settings
         self._broker = broker
         self._registry = registry
@@ -67,8 +76,8 @@ class Worker:
         self._hurrying = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve until drained. Raises ModelLoadError when the target does not load."""
-        load_error: ModelLoadError | None = None
+        """Serve until drained. Raises UsageError, such as ModelLoadError when the target does not load."""
+        mistake: UsageError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 loops = [self._show_presence(), self._listen(), self._end_in_time()]
@@ -76,10 +85,10 @@ class Worker:
                 await self._pool.keep()
                 for task in beside:
                     task.cancel()
-        except* ModelLoadError as errors:
-            load_error = _first(errors)
-        if load_error is not None:
-            raise load_error
+        except* UsageError as errors:
+            mistake = _first(errors)
+        if mistake is not None:
+            raise mistake
 
     def drain(self) -> None:
         """Finish within the grace; called again: hand everything back at once."""
@@ -89,7 +98,11 @@ class Worker:
 
     async def _show_presence(self) -> None:
         """Announce the card once every process is set up, then show signs of life; at the end take leave."""
+        if not await self._pool.tried():
+            self.loaded.set()
         card = _card((await self._pool.complete())[0].ready)
+        self._admit(card.model)
+        self.loaded.set()
         await insist(lambda: self._broker.declare(card.model), patience=math.inf)
         await insist(lambda: self._announce(card, lease=self._settings.lease), patience=math.inf)
         self._announced.set()
@@ -99,8 +112,9 @@ class Worker:
                 await asyncio.sleep(self._settings.beat)
                 await self._beat(card)
         finally:
-            with suppress(Unavailable):
-                await self._announce(card, lease=0.0)
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await self._announce(card, lease=0.0)
 
     async def _beat(self, card: Card) -> None:
         try:
@@ -158,6 +172,6 @@ def _card(ready: Ready) -> Card:
     )
 
 
-def _first(errors: BaseExceptionGroup[ModelLoadError]) -> ModelLoadError:
+def _first(errors: BaseExceptionGroup[UsageError]) -> UsageError:
     error = errors.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error

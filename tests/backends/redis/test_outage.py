@@ -102,11 +102,22 @@ async def test_calls_fail_when_the_server_stays_away(mortal: RedisServer) -> Non
         assert await store.create(a_prediction())
 
 
-async def test_a_store_without_a_server_does_not_open(mortal: RedisServer) -> None:
+@pytest.mark.slow
+async def test_a_store_opens_without_a_server_and_finds_it_later(mortal: RedisServer) -> None:
     mortal.kill()
 
-    with pytest.raises(StoreUnavailable):
-        async with open_store(mortal.url, patience=0.1):
+    async with open_store(mortal.url, patience=0.1) as store:
+        with pytest.raises(StoreUnavailable):
+            await store.get("anything")
+        await asyncio.to_thread(mortal.start)
+
+        assert await store.create(a_prediction())
+
+
+@pytest.mark.parametrize("rest", ["notanumber", "0?unknown=1", "0?db=x"])
+async def test_a_malformed_url_is_refused(rest: str) -> None:
+    with pytest.raises(InvalidSetting):
+        async with open_store(f"redis://127.0.0.1:1/{rest}"):
             pass
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -36,10 +37,12 @@ class Connector:
 
     def __init__(self, url: str) -> None:
         try:
+            _check(url)
             self._pool = ConnectionPool.from_url(
                 url, protocol=2, socket_timeout=None, socket_connect_timeout=_CONNECT_TIMEOUT
             )
-        except ValueError as error:
+            self._pool.make_connection()  # type: ignore[no-untyped-call] # it refuses options that it does not know
+        except (TypeError, ValueError) as error:
             raise InvalidSetting(name="store_url", source="the settings", reason=str(error)) from error
 
     @asynccontextmanager
@@ -51,6 +54,14 @@ class Connector:
             yield Connection(raw)
         finally:
             await raw.disconnect(nowait=True)
+
+
+def _check(url: str) -> None:
+    """redis-py would take a path that is no number for database 0."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise ValueError(f"the path of the URL must be the number of a database, not {database!r}")
 
 
 class Connection:

@@ -57,9 +57,9 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_store(url: str, *, namespace: str = "leveret", patience: float = 30.0) -> AsyncIterator[RedisStore]:
-    """The store at `url`. A call waits up to `patience` seconds for a server that has gone to come back.
+    """The store at `url`, even if there is no server now: it is tried further in the background.
 
-    Raises InvalidSetting, and StoreUnavailable when there is no server in time.
+    A call waits up to `patience` seconds for a server that is away. Raises InvalidSetting.
     """
     connector = Connector(url)
     keys = Keys(namespace)
@@ -71,7 +71,7 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
     for task in tasks:
         task.add_done_callback(_report)
     try:
-        await batcher.send([("PING",)])
+        await asyncio.sleep(0)  # a task that is canceled before it has begun would close nothing
         yield RedisStore(batcher=batcher, commands=Commands(keys=keys, scripts=loaded), keys=keys, logs=logs)
     finally:
         await _stop(tasks)
