@@ -9,6 +9,7 @@ from leveret.config import Settings
 from leveret.errors import InvalidSetting
 
 NOWHERE = Path("there-is-no-such-file.toml")
+EMPTY = '""'
 
 
 def test_without_anything_given_the_defaults_hold() -> None:
@@ -85,3 +86,13 @@ def test_every_option_has_a_help_text_and_takes_effect() -> None:
 
         section, _, name = row.name.rpartition(".")
         assert value == getattr(getattr(settings, section) if section else settings, name)
+
+
+def test_the_documentation_has_a_row_for_every_option() -> None:
+    lines = (Path(__file__).parent.parent / "docs" / "settings.md").read_text().splitlines()
+    expected = [
+        f"| `{row.name}` | `{row.variable}` | `{row.flag}` | `{row.default or EMPTY}` | {row.help} |"
+        for row in config.options()
+    ]
+
+    assert expected == [line for line in lines if line.startswith("| `")]
