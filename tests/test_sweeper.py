@@ -75,7 +75,7 @@ async def test_a_lapsed_run_gets_a_message_and_another_worker_takes_it(family: F
 
     async with family.broker.consume(MODEL, capacity=1) as deliveries:
         delivered = (await take_one(deliveries)).prediction
-    assert [Claimed(2)] == await family.store.claim([delivered], worker="other", lease=30.0)
+    assert [Claimed(2, charged=1)] == await family.store.claim([delivered], worker="other", lease=30.0)
     assert ["queued", "started", "reset", "started"] == await kinds(family, prediction, 4)
 
 
