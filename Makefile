@@ -56,6 +56,7 @@ format: .venv/dev-installed
 
 bench: .venv/dev-installed .venv-bench/installed services
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.backlog
 
 lock: .venv/dev-installed
 	@sh requirements/lock
