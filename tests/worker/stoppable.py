@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from leveret import Canceled, Context, model
 
@@ -72,4 +73,15 @@ def together(numbers: list[int], contexts: list[Context]) -> list[int]:
     if 0 in numbers:
         contexts[0].progress(0.5)
         time.sleep(3600)
+    return numbers
+
+
+@model(batch=8, batch_key="kind")
+def sorted_by_kind(kind: list[str], numbers: list[int], contexts: list[Context]) -> list[int]:
+    """A call for each kind. Zero fails its call, and the file `gate` lets those of the kind `gated` go on."""
+    contexts[0].progress(0.5, kind[0])
+    while kind[0] == "gated" and not Path("gate").exists():
+        time.sleep(0.005)
+    if 0 in numbers:
+        raise ValueError("zero")
     return numbers

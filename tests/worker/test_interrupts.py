@@ -144,6 +144,35 @@ def test_the_neighbours_of_a_batch_are_handed_back(child: ChildProcess) -> None:
     assert [Returned(b"7")] == child.run(b'{"numbers":7}')
 
 
+@serving("sorted_by_kind")
+def test_what_waits_for_a_later_call_of_its_batch_never_begins(child: ChildProcess, tmp_path: Path) -> None:
+    items = child.items(b'{"kind":"gated","numbers":1}', b'{"kind":"free","numbers":2}', b'{"kind":"free","numbers":3}')
+    child.send(Run(items))
+    child.receive(Progressed)
+
+    cancel(child, items[1])
+    outcomes, _ = ends(child, items[1])
+    (tmp_path / "gate").touch()
+    others, _ = ends(child, items[0], items[2])
+
+    assert {items[1].id: Stopped(Means.NOT_BEGUN)} == outcomes
+    assert {items[0].id: Returned(b"1"), items[2].id: Returned(b"3")} == others
+
+
+@serving("sorted_by_kind")
+def test_what_is_canceled_in_a_call_that_fails_is_not_called_again(child: ChildProcess) -> None:
+    items = child.items(b'{"kind":"gated","numbers":0}', b'{"kind":"gated","numbers":4}')
+    child.send(Run(items))
+    child.receive(Progressed)
+
+    cancel(child, *items)
+    outcomes, _ = ends(child, *items)
+
+    assert INTERRUPTED in outcomes.values()
+    assert all(isinstance(outcome, Stopped | HandedBack) for outcome in outcomes.values())
+    assert [Returned(b"7")] == child.run(b'{"kind":"free","numbers":7}')
+
+
 @serving("chatter")
 def test_in_a_storm_of_cancels_no_frame_is_torn_and_nobody_else_is_struck(child: ChildProcess) -> None:
     chance = random.Random(7)
