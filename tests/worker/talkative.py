@@ -42,7 +42,7 @@ def in_order() -> None:
 
 
 def unfinished() -> None:
-    print("begun", end="")
+    print("begun", end="", flush=True)
     C.printf(b", and")
     C.fflush(None)
     sys.stderr.write(" so on")

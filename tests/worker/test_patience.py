@@ -34,7 +34,7 @@ async def test_patience_has_an_end() -> None:
     with pytest.raises(StoreUnavailable):
         await insist(flaky.ask, patience=0.05)
 
-    assert flaky.calls == 2
+    assert flaky.calls >= 2
 
 
 async def test_any_other_error_is_not_worth_another_try() -> None:
