@@ -9,7 +9,7 @@ LeveretError
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
-└── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse · MissingExtra
+└── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
 
 Each class has a stable `code`, the HTTP `status` it is answered with, and a message that says what happened
 and what to do next. What an error is about travels as data: `raise PredictionNotFound(prediction_id=...)`.
@@ -227,10 +227,3 @@ class DataFolderInUse(UsageError):
 
     code = "data_folder_in_use"
     message = "another leveret already runs on {path}; stop it, or choose another folder with --data-dir"
-
-
-class MissingExtra(UsageError):
-    """A feature needs packages of an extra that is not installed."""
-
-    code = "missing_extra"
-    message = "{feature} needs more packages: pip install 'leveret[{extra}]'"

@@ -50,6 +50,19 @@ async def test_a_crowd_of_predictions_all_succeed(family: Family) -> None:
         assert list(range(300)) == [await family.output(one) for one in submitted]
 
 
+async def test_each_process_sees_its_own_device(family: Family) -> None:
+    target = family.model("""
+@model
+def device(n: int) -> str:
+    time.sleep(0.1)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+""")
+    async with family.serving(target, replace(QUICK, processes=2, devices="3, 5")):
+        submitted = await family.submit("local/device", *({"n": n} for n in range(8)))
+
+        assert {"3", "5"} == {await family.output(one) for one in submitted}
+
+
 async def test_the_card_is_announced_before_anything_is_consumed(family: Family) -> None:
     started = time.time()
     async with family.serving(family.model(ECHO)):

@@ -56,7 +56,6 @@ class Worker:
         runs: Runs,
         registry: Registry,
         blobs: Blobs,
-        devices: Sequence[str] = (),
         admit: Callable[[str], None] = lambda model: None,
     ) -> None:
         """`admit` is told the model's name before anything is done under it, and may raise UsageError."""
@@ -70,7 +69,9 @@ class Worker:
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease)
         self._pace = Pace()
         self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
-        self._pool = Pool(target=target, processes=settings.processes, devices=devices, consuming=self._consumer)
+        self._pool = Pool(
+            target=target, processes=settings.processes, devices=_devices(settings), consuming=self._consumer
+        )
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -157,6 +158,10 @@ class Worker:
             gate=self._announced,
             consuming=self.ready,
         )
+
+
+def _devices(settings: WorkerSettings) -> Sequence[str]:
+    return [device.strip() for device in settings.devices.split(",") if device.strip()]
 
 
 def _card(ready: Ready) -> Card:
