@@ -48,9 +48,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A worker and its model processes."""
 
     processes: Annotated[int, Meta(ge=1, description="model processes per worker")] = 1
-    devices: Annotated[
-        str, Meta(description="each process its CUDA device, by commas; empty: all")
-    ] = ""
+    devices: Annotated[str, Meta(description="each process its CUDA device, by commas; empty: all")] = ""
     lease: Annotated[Seconds, Meta(description="seconds a run stays this worker's without a sign of life")] = 30.0
     beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
