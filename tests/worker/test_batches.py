@@ -12,7 +12,7 @@ import pytest
 
 from leveret.core.outcome import Outcome, Raised, Returned
 from leveret.core.prediction import Status
-from leveret.worker.batches import REGROW
+from leveret.worker.child.batches import REGROW
 from leveret.worker.frames import Ready, Wrote
 from tests.worker.arrange import Family
 from tests.worker.child_process import ChildProcess, child_process

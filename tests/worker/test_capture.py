@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import pytest
 
+from leveret.worker.child.reports import MOST_LOGS
 from leveret.worker.frames import Ended, Frame, Progressed, Ready, Run, Stop, Wrote
-from leveret.worker.reports import MOST_LOGS
 from tests.worker.arrange import Family
 from tests.worker.child_process import ChildProcess, child_process
 

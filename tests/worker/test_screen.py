@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pytest
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from leveret.worker.screen import Bar, Screen
+from leveret.worker.child.screen import Bar, Screen
 
 LONG = 64 * 1024
 

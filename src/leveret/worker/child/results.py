@@ -10,8 +10,8 @@ from leveret.core.outcome import Outcome, Raised, Returned
 from leveret.errors import InvalidInput, InvalidOutput, LeveretError
 from leveret.model.output import encode
 from leveret.model.where import users_part
+from leveret.worker.child.reports import sendable
 from leveret.worker.frames import LIMIT
-from leveret.worker.reports import sendable
 
 _MOST_ERROR: Final = 10_000
 _MOST_TRACEBACK: Final = 100_000

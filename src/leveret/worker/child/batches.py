@@ -14,10 +14,10 @@ from leveret.core.outcome import Outcome, Raised
 from leveret.model.declare import Options
 from leveret.model.schema import Arguments
 from leveret.model.where import Target
-from leveret.worker.capture import Capture
+from leveret.worker.child.capture import Capture
+from leveret.worker.child.interrupts import Interrupts
+from leveret.worker.child.results import listed, raised, returned
 from leveret.worker.frames import Item
-from leveret.worker.interrupts import Interrupts
-from leveret.worker.results import listed, raised, returned
 
 REGROW: Final = 20
 """After so many calls that went well the size of calls is doubled, if lack of memory had halved it."""

@@ -11,13 +11,13 @@ from leveret.model.context import Context
 from leveret.model.load import Model
 from leveret.model.schema import Arguments
 from leveret.model.where import Target
-from leveret.worker.batches import Batches
-from leveret.worker.capture import Capture
-from leveret.worker.channel import Channel
+from leveret.worker.child.batches import Batches
+from leveret.worker.child.capture import Capture
+from leveret.worker.child.channel import Channel
+from leveret.worker.child.interrupts import Interrupts
+from leveret.worker.child.reports import Reports
+from leveret.worker.child.results import encoded, raised
 from leveret.worker.frames import Ended, Item
-from leveret.worker.interrupts import Interrupts
-from leveret.worker.reports import Reports
-from leveret.worker.results import encoded, raised
 
 
 class Caller:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Final
 
-from leveret.worker.descriptors import ERR, OUT, lifted
+from leveret.worker.child.descriptors import ERR, OUT, lifted
+from leveret.worker.child.reports import Reports
+from leveret.worker.child.screen import Bar, Screen
 from leveret.worker.frames import Item
-from leveret.worker.reports import Reports
-from leveret.worker.screen import Bar, Screen
 
 _PIPE: Final = 1024 * 1024
 """The room in the pipe, in bytes: as much as Linux grants anyone. C code that holds the interpreter's lock while it

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Final, NoReturn
 
 from leveret.errors import Undecodable
-from leveret.worker.descriptors import lifted
+from leveret.worker.child.descriptors import lifted
+from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, encode
-from leveret.worker.interrupts import Interrupts
 
 _READ: Final = 256 * 1024
 

@@ -16,14 +16,14 @@ from typing import Final
 
 from leveret.errors import ModelLoadError
 from leveret.model.load import Model, load
-from leveret.worker.caller import Caller
-from leveret.worker.capture import Capture
-from leveret.worker.channel import Channel
-from leveret.worker.descriptors import own_stderr
+from leveret.worker.child.caller import Caller
+from leveret.worker.child.capture import Capture
+from leveret.worker.child.channel import Channel
+from leveret.worker.child.descriptors import own_stderr
+from leveret.worker.child.interrupts import Interrupts
+from leveret.worker.child.reports import Reports
+from leveret.worker.child.results import raised
 from leveret.worker.frames import NotReady, Ready, Run, Stop
-from leveret.worker.interrupts import Interrupts
-from leveret.worker.reports import Reports
-from leveret.worker.results import raised
 
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
