@@ -114,7 +114,8 @@ async def test_every_endpoint_is_described_and_nothing_else(gateway: Gateway) ->
     routes = [route for route in app.routes if isinstance(route, Route)]
     served = {(method.lower(), route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
 
-    assert served == {(operation.method, operation.path) for operation in OPERATIONS}
+    described = {(operation.method, operation.path) for operation in OPERATIONS}
+    assert served == described | {("query", "/v1/models")}  # OpenAPI 3.1 has no place for this method
 
 
 async def test_what_is_answered_is_what_is_described(gateway: Gateway) -> None:

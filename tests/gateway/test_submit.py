@@ -46,6 +46,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
             "cancel": address + "/cancel",
             "web": address,
             "events": address + "/events",
+            "stream": address.replace("/v1/predictions/", "/v1/streams/"),
         },
         "attempt": 0,
         "progress": None,

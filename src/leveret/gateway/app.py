@@ -13,8 +13,10 @@ from starlette.routing import Route
 
 from leveret.config import GatewaySettings
 from leveret.core.ports import Blobs, Broker, Predictions, Registry
+from leveret.gateway.account import account, hardware
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
+from leveret.gateway.deployments import Deployments
 from leveret.gateway.health import Health
 from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
@@ -55,10 +57,11 @@ def create_app(
             *_prediction_routes(
                 submit,
                 PredictionPages(store=store, broker=broker, views=views),
-                Streams(store=store, waits=waits, keep_alive=settings.keep_alive),
+                Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
             ),
             *_other_routes(
                 ModelPages(catalog=catalog, views=views),
+                Deployments(catalog=catalog),
                 Health(broker=broker, catalog=catalog),
                 Document(catalog=catalog, views=views),
             ),
@@ -75,16 +78,25 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: St
         Route("/v1/predictions/{prediction_id}", predictions.get),
         Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
         Route("/v1/predictions", submit.to_version, methods=["POST"]),
+        Route("/v1/deployments/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
         Route("/v1/predictions/{prediction_id}/events", streams.events),
+        Route("/v1/streams/{prediction_id}", streams.outputs),
         Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
         Route("/v1/predictions", predictions.list),
     ]
 
 
-def _other_routes(models: ModelPages, health: Health, document: Document) -> list[Route]:
+def _other_routes(models: ModelPages, deployments: Deployments, health: Health, document: Document) -> list[Route]:
     return [
         Route("/v1/models/{owner}/{name}", models.get),
+        Route("/v1/models/{owner}/{name}/versions", models.versions),
+        Route("/v1/models/{owner}/{name}/versions/{version}", models.version),
         Route("/v1/models", models.list),
+        Route("/v1/models", models.search, methods=["QUERY"]),
+        Route("/v1/deployments/{owner}/{name}", deployments.get),
+        Route("/v1/deployments", deployments.list),
+        Route("/v1/account", account),
+        Route("/v1/hardware", hardware),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/openapi.json", document.get),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.core.card import Card
+from leveret.gateway import body
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.schemas import components, unrolled
 from leveret.gateway.views import Views, moment
@@ -17,6 +19,7 @@ from leveret.gateway.views import Views, moment
 _COG_VERSION: Final = "0.16.0"
 """Older official clients refuse schemas of a Cog before 0.3.9; this is the one whose form these have."""
 
+_LONGEST_SEARCH: Final = 10_000
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -50,8 +53,16 @@ class ModelPage(Struct, frozen=True):
     results: list[ModelView]
 
 
+class VersionPage(Struct, frozen=True):
+    """The versions of a model: the one that is served."""
+
+    next: str | None
+    previous: str | None
+    results: list[VersionView]
+
+
 class ModelPages:
-    """The endpoints of models."""
+    """The endpoints of models and their versions."""
 
     def __init__(self, *, catalog: Catalog, views: Views) -> None:
         self._catalog = catalog
@@ -64,13 +75,37 @@ class ModelPages:
 
     async def list(self, request: Request) -> Response:
         """All models."""
+        return self._page(request, await self._catalog.models())
+
+    async def search(self, request: Request) -> Response:
+        """The models in whose name or description every word of the body stands (the method QUERY)."""
+        text = (await body.read(request, limit=_LONGEST_SEARCH)).decode(errors="replace")
+        words = text.strip().strip('"').casefold().split()  # one official client sends it as JSON
+        found = [served for served in await self._catalog.models() if _mentions(served.card, words)]
+        return self._page(request, found)
+
+    async def versions(self, request: Request) -> Response:
+        """The versions of one model."""
+        served = await self._catalog.model("{owner}/{name}".format_map(request.path_params))
+        return _json(VersionPage(next=None, previous=None, results=[_version(served.card)]))
+
+    async def version(self, request: Request) -> Response:
+        """One version of one model."""
+        served = await self._catalog.version("{owner}/{name}:{version}".format_map(request.path_params))
+        return _json(_version(served.card))
+
+    def _page(self, request: Request, found: Sequence[Served]) -> Response:
         base = self._views.base(request)
-        results = [_view(served, base) for served in await self._catalog.models()]
-        return _json(ModelPage(next=None, previous=None, results=results))
+        return _json(ModelPage(next=None, previous=None, results=[_view(served, base) for served in found]))
 
 
-def _json(content: ModelView | ModelPage) -> Response:
+def _json(content: ModelView | ModelPage | VersionView | VersionPage) -> Response:
     return Response(_encoder.encode(content), media_type="application/json")
+
+
+def _mentions(card: Card, words: Sequence[str]) -> bool:
+    text = f"{card.model} {card.description}".casefold()
+    return all(word in text for word in words)
 
 
 def _view(served: Served, base: str) -> ModelView:
@@ -81,13 +116,17 @@ def _view(served: Served, base: str) -> ModelView:
         owner=owner,
         name=name,
         description=card.description,
-        latest_version=VersionView(
-            id=card.version,
-            created_at=moment(card.announced_at),
-            cog_version=_COG_VERSION,
-            openapi_schema=_openapi(card),
-        ),
+        latest_version=_version(card),
         workers=served.workers,
+    )
+
+
+def _version(card: Card) -> VersionView:
+    return VersionView(
+        id=card.version,
+        created_at=moment(card.announced_at),
+        cog_version=_COG_VERSION,
+        openapi_schema=_openapi(card),
     )
 
 

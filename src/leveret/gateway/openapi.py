@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.gateway import problems
+from leveret.gateway.account import AccountView, HardwareView
 from leveret.gateway.catalog import Catalog, Served
+from leveret.gateway.deployments import DeploymentPage, DeploymentView
 from leveret.gateway.inputs import InputProblem
-from leveret.gateway.models import ModelPage, ModelView
+from leveret.gateway.models import ModelPage, ModelView, VersionPage, VersionView
 from leveret.gateway.operations import (
     JSON,
     OPERATIONS,
@@ -29,7 +31,10 @@ from leveret.gateway.predictions import PredictionPage
 from leveret.gateway.schemas import REFERENCE, Schema, components, redirected
 from leveret.gateway.views import PredictionView, Views
 
-_SENT: Final = (PredictionView, PredictionPage, ModelView, ModelPage, problems.Problem, InputProblem)
+_SENT: Final = (
+    *(PredictionView, PredictionPage, ModelView, ModelPage, VersionView, VersionPage, DeploymentView, DeploymentPage),
+    *(AccountView, HardwareView, problems.Problem, InputProblem),
+)
 _encoder: Final = msgspec.json.Encoder()
 
 

@@ -1,19 +1,25 @@
-"""Streams: the log of a prediction as server-sent events, every kind of event, resumable at any entry."""
+"""Streams: the log of a prediction as server-sent events, resumable at any entry.
+
+One endpoint sends every kind of event as it is; the other what the clients of Replicate's API understand.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
 import structlog
+from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from leveret.core.events import Entry, encode, name
-from leveret.core.ports import Predictions
+from leveret.core.events import Entry, Succeeded, encode, name
+from leveret.core.ports import Blobs, Predictions
 from leveret.errors import InvalidRequest, LeveretError
+from leveret.gateway.outputs import FIRST, Outputs
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.waits import Waits
 
@@ -30,10 +36,11 @@ _log = structlog.get_logger()
 
 
 class Streams:
-    """The endpoint of a prediction's events."""
+    """The endpoints of a prediction's events."""
 
-    def __init__(self, *, store: Predictions, waits: Waits, keep_alive: float) -> None:
+    def __init__(self, *, store: Predictions, blobs: Blobs, waits: Waits, keep_alive: float) -> None:
         self._store = store
+        self._blobs = blobs
         self._waits = waits
         self._keep_alive = keep_alive
 
@@ -43,13 +50,16 @@ class Streams:
         after = _after(request)
         if prediction.status.terminal and after and not await self._any(prediction.id, after):
             return Response(status_code=204, headers=_HEADERS)
-        return EventStream(
-            store=self._store,
-            waits=self._waits,
-            keep_alive=self._keep_alive,
-            prediction_id=prediction.id,
-            after=after,
-        )
+        return self._stream(RETRY, self._entries(prediction.id, after))
+
+    async def outputs(self, request: Request) -> Response:
+        """The output and the logs as they come, in the form that Replicate's clients read."""
+        prediction = await self._store.get(prediction_id(request))
+        outputs = Outputs(last_event_id=request.headers.get("last-event-id", ""))
+        return self._stream(RETRY + FIRST, self._outputs(prediction.id, outputs))
+
+    def _stream(self, first: bytes, frames: AsyncGenerator[bytes, None]) -> Response:
+        return EventStream(first, frames, waits=self._waits, keep_alive=self._keep_alive)
 
     async def _any(self, prediction_id: str, after: int) -> bool:
         async with aclosing(self._store.follow(prediction_id, after=after)) as log:
@@ -57,42 +67,61 @@ class Streams:
                 return True
         return False
 
+    async def _entries(self, prediction_id: str, after: int) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._store.follow(prediction_id, after=after)) as log:
+            async for entry in log:
+                yield frame(entry)
+
+    async def _outputs(self, prediction_id: str, outputs: Outputs) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._store.follow(prediction_id, after=outputs.after)) as log:
+            async for entry in log:
+                if content := outputs.of(entry, large=await self._large(entry)):
+                    yield content
+                if outputs.done:
+                    return
+
+    async def _large(self, entry: Entry) -> Raw | None:
+        """The output that ends with this entry, if it is kept as a blob."""
+        event = entry.event
+        if not isinstance(event, Succeeded) or event.output_blob is None:
+            return None
+        return Raw(b"".join([chunk async for chunk in self._blobs.open(event.output_blob)]))
+
 
 class EventStream(Response):
-    """Sends each entry as it comes and, while it is silent, a comment every `keep_alive` seconds.
+    """Sends each frame as it comes and, while there is none, a comment every `keep_alive` seconds.
 
     Nothing is buffered here: a slow client slows down only how fast its own log is read.
     """
 
-    def __init__(self, *, store: Predictions, waits: Waits, keep_alive: float, prediction_id: str, after: int) -> None:
+    def __init__(self, first: bytes, frames: AsyncGenerator[bytes, None], *, waits: Waits, keep_alive: float) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers({**_HEADERS, "Content-Type": MEDIA_TYPE})
-        self._store = store
+        self._first = first
+        self._frames = frames
         self._waits = waits
         self._keep_alive = keep_alive
-        self._prediction_id = prediction_id
-        self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the final entry is sent, the client has gone or the gateway closes."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
-            await _write(send, RETRY)
+            await _write(send, self._first)
             async with self._waits.while_wanted(receive), asyncio.TaskGroup() as group:
                 comments = group.create_task(self._comment(send))
-                await self._follow(send)
+                await self._follow(scope, send)
                 comments.cancel()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _follow(self, send: Send) -> None:
+    async def _follow(self, scope: Scope, send: Send) -> None:
         try:
-            async with aclosing(self._store.follow(self._prediction_id, after=self._after)) as log:
-                async for entry in log:
-                    await _write(send, frame(entry))
+            async with aclosing(self._frames) as frames:
+                async for content in frames:
+                    await _write(send, content)
         except LeveretError as error:
             # The client reconnects and goes on behind the last entry it has seen.
-            _log.warning("stream broken off", id=self._prediction_id, reason=str(error))
+            _log.warning("stream broken off", path=scope["path"], reason=str(error))
 
     async def _comment(self, send: Send) -> None:
         while True:

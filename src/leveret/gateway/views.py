@@ -30,6 +30,9 @@ class Urls(Struct, frozen=True):
     cancel: Annotated[str, Meta(description="POST here to cancel it")]
     web: Annotated[str, Meta(description="a page for people")]
     events: Annotated[str, Meta(description="its log as server-sent events")]
+    stream: Annotated[
+        str, Meta(description="its output and logs as server-sent events, as Replicate's clients read it")
+    ]
 
 
 class Metrics(Struct, frozen=True, omit_defaults=True):
@@ -97,14 +100,13 @@ class Views:
 
 def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
     """The prediction as clients see it; what is kept as blobs stays empty."""
-    address = f"{base}/v1/predictions/{prediction.id}"
     return PredictionView(
         id=prediction.id,
         model=prediction.model,
         version=prediction.version,
         input=prediction.input,
         output=prediction.output,
-        logs=prediction.logs,
+        logs=_logs(prediction),
         error=prediction.error,
         status=prediction.status,
         stopped=prediction.stopped,
@@ -113,7 +115,7 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         completed_at=UNSET if prediction.completed_at is None else moment(prediction.completed_at),
         data_removed=data_removed,
         metrics=_metrics(prediction),
-        urls=Urls(get=address, cancel=address + "/cancel", web=address, events=address + "/events"),
+        urls=_urls(base, prediction.id),
         attempt=prediction.attempt,
         progress=prediction.progress,
     )
@@ -123,6 +125,27 @@ def moment(at: float) -> str:
     """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
     within = min(max(0.0, at), _LAST)
     return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _logs(prediction: Prediction) -> str:
+    """The logs, and while it runs how far it is as a bar in the last line, which is where older clients look for it."""
+    progress, logs = prediction.progress, prediction.logs
+    if progress is None or prediction.status.terminal:
+        return logs
+    percent = int(progress * 100)
+    line_break = "" if logs.endswith("\n") or not logs else "\n"
+    return f"{logs}{line_break}{percent:3d}%|{'█' * (percent // 10):<10}| {percent}/100\n"
+
+
+def _urls(base: str, prediction_id: str) -> Urls:
+    address = f"{base}/v1/predictions/{prediction_id}"
+    return Urls(
+        get=address,
+        cancel=f"{address}/cancel",
+        web=address,
+        events=f"{address}/events",
+        stream=f"{base}/v1/streams/{prediction_id}",
+    )
 
 
 def _metrics(prediction: Prediction) -> Metrics | UnsetType:

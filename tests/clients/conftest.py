@@ -1,0 +1,24 @@
+"""What the tests of the official clients stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.system.program import Program, free_port
+
+MODELS: Final = Path(__file__).with_name("models.py")
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server with the clients' models is."""
+    port = free_port()
+    targets = [f"{MODELS}:{name}" for name in ("greet", "tell", "gated", "silent", "fail")]
+    folder = tmp_path_factory.mktemp("served")
+    with Program("serve", *targets, "--port", str(port), folder=folder) as program:
+        program.wait_ready()
+        yield f"http://127.0.0.1:{port}"

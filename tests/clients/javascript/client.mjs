@@ -1,0 +1,57 @@
+// One step of the official JavaScript client: `node client.mjs ADDRESS STEP [ARGUMENTS as JSON]` prints its result as JSON.
+import Replicate from "replicate";
+
+const [address, step, given] = process.argv.slice(2);
+const input = JSON.parse(given ?? "{}");
+const replicate = new Replicate({ auth: "anything", baseUrl: `${address}/v1`, useFileOutput: false });
+
+async function collect(stream) {
+  const events = [];
+  for await (const { event, data } of stream) events.push({ event, data });
+  return events;
+}
+
+async function failure(promise) {
+  try {
+    await promise;
+    return null;
+  } catch (error) {
+    return { name: error.name, message: error.message, status: error.response?.status ?? null };
+  }
+}
+
+const steps = {
+  run: () => replicate.run("local/greet", { input }),
+  poll: () => replicate.run("local/greet", { input, wait: { mode: "poll" } }),
+  version: async () => {
+    const model = await replicate.models.get("local", "greet");
+    return replicate.run(`local/greet:${model.latest_version.id}`, { input });
+  },
+  short: () => replicate.run("local/gated", { input, wait: { mode: "block", timeout: 1 } }),
+  list: () => replicate.run("local/tell", { input }),
+  stream: () => collect(replicate.stream("local/tell", { input })),
+  fail: () => failure(replicate.run("local/fail", { input })),
+  missing: () => failure(replicate.predictions.get("nothing")),
+  invalid: () => failure(replicate.run("local/greet", { input: { name: 7 } })),
+  cancel: async () => {
+    const prediction = await replicate.predictions.create({ model: "local/gated", input });
+    await replicate.predictions.cancel(prediction.id);
+    return (await replicate.wait(prediction)).status;
+  },
+  page: async () => {
+    for (let n = 0; n < 101; n += 1) await replicate.predictions.create({ model: "local/greet", input });
+    const sizes = [];
+    for await (const page of replicate.paginate(replicate.predictions.list)) {
+      sizes.push(page.length);
+      if (sizes.length === 2) break;
+    }
+    return sizes[0];
+  },
+  search: async () => (await replicate.models.search("says hello")).results.map((model) => model.name),
+  deployment: async () => {
+    const prediction = await replicate.deployments.predictions.create("local", "greet", { input });
+    return (await replicate.wait(prediction)).output;
+  },
+};
+
+console.log(JSON.stringify(await steps[step]()));

@@ -1,0 +1,80 @@
+"""The official JavaScript client, unchanged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import pytest
+
+from tests.clients.models import TEXTS
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+Run: TypeAlias = Callable[..., object]
+
+HERE: Final = Path(__file__).with_name("javascript")
+
+
+@pytest.fixture(scope="module")
+def run(address: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Does one step of javascript/client.mjs with this input."""
+    folder = tmp_path_factory.mktemp("javascript")
+    shutil.copytree(HERE, folder, dirs_exist_ok=True)
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+
+    def run(step: str, **given: object) -> object:
+        command = ["node", "client.mjs", address, step, json.dumps(given)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_run_in_every_way(run: Run) -> None:
+    for step in ("run", "poll", "version", "deployment"):
+        assert run(step, name="Ada") == "hello Ada"
+
+
+def test_a_wait_that_is_too_short_is_polled_on(run: Run, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    opening = threading.Timer(2.5, gate.touch)
+    opening.start()
+    assert run("short", gate=str(gate)) == ["first", "second"]
+    opening.join()
+
+
+def test_what_is_streamed_is_a_list_in_the_end(run: Run) -> None:
+    assert run("list", texts=TEXTS) == TEXTS
+
+
+def test_stream_has_every_character(run: Run) -> None:
+    events = run("stream", texts=TEXTS)
+    assert isinstance(events, list)
+    assert events[-1] == {"event": "done", "data": "{}"}
+    assert "".join(event["data"] for event in events[:-1]) == "".join(TEXTS).replace("\u2028", "\n")
+
+
+def test_errors_say_what_is_wrong(run: Run) -> None:
+    failed, missing, invalid = run("fail", reason="no such luck"), run("missing"), run("invalid")
+    assert isinstance(failed, dict)
+    assert isinstance(missing, dict)
+    assert isinstance(invalid, dict)
+    assert "no such luck" in failed["message"]
+    assert missing["status"] == 404
+    assert invalid["status"] == 422
+
+
+def test_cancel(run: Run, tmp_path: Path) -> None:
+    assert run("cancel", gate=str(tmp_path / "gate")) == "canceled"
+
+
+def test_pages_and_search(run: Run) -> None:
+    assert run("page", name="Ada") == 100
+    assert run("search") == ["greet"]
