@@ -108,10 +108,8 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
             await _write(send, self._first)
-            async with self._waits.while_wanted(receive), asyncio.TaskGroup() as group:
-                comments = group.create_task(self._comment(send))
+            async with self._waits.while_wanted(receive), _Comments(send, self._keep_alive):
                 await self._follow(scope, send)
-                comments.cancel()
         await send({"type": "http.response.body", "body": b""})
 
     async def _follow(self, scope: Scope, send: Send) -> None:
@@ -123,10 +121,35 @@ class EventStream(Response):
             # The client reconnects and goes on behind the last entry it has seen.
             _log.warning("stream broken off", path=scope["path"], reason=str(error))
 
-    async def _comment(self, send: Send) -> None:
-        while True:
-            await asyncio.sleep(self._keep_alive)
-            await _write(send, COMMENT)
+
+class _Comments:
+    """Writes a comment every `period` seconds. Between them there is no task, only a timer: watchers are many."""
+
+    def __init__(self, send: Send, period: float) -> None:
+        self._send = send
+        self._period = period
+        self._loop = asyncio.get_running_loop()
+        self._writing: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(period, self._begin)
+
+    async def __aenter__(self) -> None:
+        """Nothing to do: the timer runs."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Write no more."""
+        self._timer.cancel()
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+            self._writing = None
+
+    def _begin(self) -> None:
+        self._writing = self._loop.create_task(self._write())
+
+    async def _write(self) -> None:
+        await _write(self._send, COMMENT)
+        self._writing = None
+        self._timer = self._loop.call_later(self._period, self._begin)
 
 
 def frame(entry: Entry) -> bytes:
