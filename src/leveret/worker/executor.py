@@ -12,6 +12,7 @@ delivery comes again, its record is found to be finished, and it is only acknowl
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
@@ -23,7 +24,7 @@ from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
 from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
+from leveret.core.outcome import Crashed, HandedBack, Raised, RetryWanted, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
@@ -68,7 +69,7 @@ class Executor:
         """See a batch through. However it goes, every delivery is dealt with exactly once."""
         batch = [self._hand.hold(delivery) for delivery in deliveries]
         try:
-            claimed = await self._claim(batch)
+            claimed = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
             items = await self._drop(await self._open(claimed))
             async with aclosing(process.run(items)) as run:
                 async for said in run:
@@ -82,15 +83,15 @@ class Executor:
             for held in batch:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
-    async def _claim(self, batch: Sequence[Held]) -> list[Held]:
+    async def _claim(self, batch: Sequence[Held], *, most: int) -> list[Held]:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
         fresh, doubles = _split(batch, lambda held: not held.double)
         for held in doubles:
             await self._hand.give_back(held, delay=GUARD_DELAY)
-        for held, claim in zip(fresh, await self._claims(fresh), strict=True):
+        for held, claim in zip(fresh, await self._claims(fresh, most=most), strict=True):
             match claim:
                 case Claimed():
-                    held.begin(claim)
+                    held.begin(claim, most=most)
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
@@ -153,12 +154,12 @@ class Executor:
         except Exception:
             _log.exception("runs not reset; their leases have to lapse")
 
-    async def _claims(self, batch: Sequence[Held]) -> list[Claim]:
+    async def _claims(self, batch: Sequence[Held], *, most: int) -> list[Claim]:
         if not batch:
             return []
         predictions = [held.prediction for held in batch]
         return await self._insist(
-            lambda: self._runs.claim(predictions, worker=self._hand.worker, lease=self._hand.lease)
+            lambda: self._runs.claim(predictions, worker=self._hand.worker, lease=self._hand.lease, most=most)
         )
 
     async def _fetch(self, held: Held) -> Item | None:
@@ -186,8 +187,17 @@ class Executor:
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
-        held, most = self._hand.of(end.id), self._settings.max_attempts
-        return held, decide(end.outcome, at=at, attempt=end.attempt, charged=held.charged, max_attempts=most)
+        held = self._hand.of(end.id)
+        return held, decide(
+            end.outcome,
+            at=at,
+            attempt=end.attempt,
+            charged=held.claimed.charged,
+            max_attempts=held.most,
+            worker=self._hand.worker,
+            suspect=held.claimed.suspect,
+            jitter=random.random(),  # noqa: S311 - no secret
+        )
 
     async def _record(self, judged: Sequence[Judged]) -> list[bool]:
         """False where a run was no longer ours to end."""
@@ -218,12 +228,12 @@ def _item(held: Held, content: bytes) -> Item:
 
 def _uncharged(held: Held, reason: str, *, at: float) -> Reset:
     """The end of a run that another one shall follow, through no fault of the model."""
-    return Reset(at, held.run.attempt, reason, charged=held.charged)
+    return Reset(at, held.run.attempt, reason, charged=held.claimed.charged)
 
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:
     match frame:
-        case Ended(outcome=Raised(traceback=traceback)) if traceback:
+        case Ended(outcome=Raised(traceback=traceback) | RetryWanted(traceback=traceback)) if traceback:
             return Logs(at, frame.attempt, traceback)
         case Ended():
             return None

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
     charged      INTEGER NOT NULL,
+    suspect      TEXT NOT NULL DEFAULT '',
     worker       TEXT NOT NULL DEFAULT '',
     output       BLOB NOT NULL DEFAULT x'6e756c6c',  -- JSON: null
     output_blob  BLOB,                               -- JSON
