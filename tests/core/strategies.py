@@ -43,6 +43,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         reason=st.text(max_size=8),
         charged=st.integers(0, 4),
         suspect=st.sampled_from([UNSET, "w1"]),
+        delay=st.floats(0, 86_400),
     ),
     st.builds(
         Succeeded,

@@ -49,7 +49,7 @@ def test_an_exception_of_the_model_fails_at_once_and_is_no_dead_letter() -> None
 def test_what_is_handed_back_goes_again_at_once_and_is_not_charged() -> None:
     verdict = decided(HandedBack("the worker stops"), attempt=9, charged=4, most=1)
 
-    assert Again(Reset(2.0, 9, "the worker stops", charged=4), 0.0) == verdict
+    assert Again(Reset(2.0, 9, "the worker stops", charged=4)) == verdict
 
 
 @pytest.mark.parametrize("how", Means)
@@ -63,7 +63,7 @@ def test_what_was_stopped_is_canceled(how: Means) -> None:
 def test_a_crash_is_tried_again_and_in_the_end_fails_with_its_cause() -> None:
     crash = Crashed("killed by signal 9")
 
-    assert Again(Reset(2.0, 1, "killed by signal 9", charged=1, suspect="w1"), 1.0) == decided(crash, most=2)
+    assert Again(Reset(2.0, 1, "killed by signal 9", charged=1, suspect="w1", delay=1.0)) == decided(crash, most=2)
     error = "killed by signal 9 (attempt 2 of 2)"
     assert Finish(Failed(2.0, error, attempt=2, dead=Why.EXHAUSTED)) == decided(
         crash, attempt=2, charged=1, most=2, suspect="w1"
@@ -71,7 +71,7 @@ def test_a_crash_is_tried_again_and_in_the_end_fails_with_its_cause() -> None:
 
 
 def test_runs_that_were_not_charged_do_not_count_against_the_limit() -> None:
-    assert Again(Reset(2.0, 9, "killed", charged=2, suspect="w1"), 5.0) == decided(
+    assert Again(Reset(2.0, 9, "killed", charged=2, suspect="w1", delay=5.0)) == decided(
         Crashed("killed"), attempt=9, charged=1
     )
 
@@ -86,7 +86,7 @@ def test_a_second_crash_on_another_worker_is_poison_whatever_the_limit() -> None
 def test_a_second_crash_on_the_same_worker_is_not() -> None:
     verdict = decided(Crashed("killed"), attempt=2, charged=1, suspect="w1")
 
-    assert Again(Reset(2.0, 2, "killed", charged=2, suspect="w1"), 5.0) == verdict
+    assert Again(Reset(2.0, 2, "killed", charged=2, suspect="w1", delay=5.0)) == verdict
 
 
 @pytest.mark.parametrize("outcome", [HandedBack("stopped"), RetryWanted("later", None, "")])
@@ -103,7 +103,7 @@ def test_what_is_no_crash_neither_makes_a_suspect_nor_clears_one(outcome: Outcom
 def test_a_model_that_asks_for_another_run_gets_it() -> None:
     verdict = decided(RetryWanted("the quota is used up", 30.5, "Traceback"))
 
-    assert Again(Reset(2.0, 1, "the quota is used up", charged=1), 30.5) == verdict
+    assert Again(Reset(2.0, 1, "the quota is used up", charged=1, delay=30.5)) == verdict
 
 
 def test_a_model_that_asks_for_more_runs_than_it_may_have_fails() -> None:
@@ -120,9 +120,9 @@ def test_whatever_a_model_asks_for_it_waits_between_a_second_and_a_day(
     verdict = decided(RetryWanted("later", after, ""), charged=charged, most=99, jitter=jitter)
 
     assert isinstance(verdict, Again)
-    assert 1 <= verdict.delay <= 24 * 3600
+    assert 1 <= verdict.ending.delay <= 24 * 3600
     if after is not None and 1 <= after <= 24 * 3600:
-        assert after == verdict.delay
+        assert after == verdict.ending.delay
 
 
 @given(st.lists(st.sampled_from([Crashed("killed"), RetryWanted("later", 1.0, "")]), min_size=1), st.integers(1, 6))

@@ -46,7 +46,7 @@ async def test_a_model_that_asks_for_another_run_gets_it_and_succeeds(family: Fa
     (reset,) = [event for event in log if isinstance(event, Reset)]
     assert ("the quota is used up", 1, 1) == (reset.reason, reset.attempt, reset.charged)
     _, again = [event for event in log if isinstance(event, Started)]
-    assert again.at - reset.at >= 0.99  # it has asked for a second
+    assert again.at - reset.at >= 0.9  # it has asked for a second
     assert 'raise Retry("the quota is used up", after=1)' in result.logs
 
 

@@ -55,12 +55,13 @@ class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
     message: str = ""
 
 
-class Reset(Struct, frozen=True, tag="reset"):
+class Reset(Struct, frozen=True, tag="reset", omit_defaults=True):
     """The run has ended without a result; what it had put out no longer counts and another run will follow.
 
     `charged` is how many of the prediction's runs count against the limit of attempts by now, this one included
     if it does: a number and not whether to add one, so that a store only has to set it. `suspect` is the worker on
-    which the run has crashed its model process; unset when it has not, and then nothing changes about that.
+    which the run has crashed its model process; unset when it has not, and then nothing changes about that. The next
+    run does not begin within `delay` seconds.
     """
 
     at: float
@@ -68,6 +69,7 @@ class Reset(Struct, frozen=True, tag="reset"):
     reason: str
     charged: int
     suspect: str | UnsetType = UNSET
+    delay: float = 0.0
 
 
 class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):

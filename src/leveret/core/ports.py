@@ -103,7 +103,13 @@ class Busy(Struct, frozen=True):
     """A worker that is alive runs it; keep a guard message and acknowledge the delivery."""
 
 
-Claim: TypeAlias = Claimed | Finished | Busy
+class Early(Struct, frozen=True):
+    """It waits for its next run, `delay` seconds more: give the delivery back for so long."""
+
+    delay: float
+
+
+Claim: TypeAlias = Claimed | Finished | Busy | Early
 
 
 class Pulse(StrEnum):
@@ -195,7 +201,10 @@ class Runs(Protocol):
         ...
 
     async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
-        """End these runs; False (and nothing changed) where the run is no longer this worker's."""
+        """End these runs; False (and nothing changed) where the run is no longer this worker's.
+
+        The delay of a Reset is counted from now on: a claim before it is over is answered Early.
+        """
         ...
 
 

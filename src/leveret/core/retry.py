@@ -21,6 +21,9 @@ LOST_WORKER: Final = "its worker was lost"
 NO_RUN_LEFT: Final = "it may not run again"
 """Why what waits fails at its claim: it may have fewer runs now than when it was put back."""
 
+TOLERANCE: Final = 0.05
+"""How much too early the next run may begin, in seconds: less than what two clocks differ by within a delay."""
+
 GUARD_DELAY: Final = 900.0
 """How long a copy waits that only guards a prediction which is running elsewhere, in seconds."""
 
@@ -32,10 +35,9 @@ class Finish(Struct, frozen=True):
 
 
 class Again(Struct, frozen=True):
-    """Record the ending, then put the message back to wait `delay` seconds (0: at once)."""
+    """Record the ending, then put the message back to wait for its delay (0: at once)."""
 
     ending: Reset
-    delay: float
 
 
 Verdict: TypeAlias = Finish | Again
@@ -66,15 +68,16 @@ def decide(
             return Finish(Failed(at=at, attempt=attempt, error=error))
         case RetryWanted(reason=reason, after=after):
             delay = back_off(charged + 1, jitter=jitter) if after is None else _clamped(after)
-            again = Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged + 1), delay=delay)
-            return _bounded(again, max_attempts=max_attempts)
+            reset = Reset(at=at, attempt=attempt, reason=reason, charged=charged + 1, delay=delay)
+            return _bounded(reset, max_attempts=max_attempts)
         case Crashed(cause=cause):
             if suspect not in ("", worker):
                 return Finish(_poison(cause, at=at, attempt=attempt))
-            reset = Reset(at=at, attempt=attempt, reason=cause, charged=charged + 1, suspect=worker)
-            return _bounded(Again(reset, back_off(charged + 1, jitter=jitter)), max_attempts=max_attempts)
+            delay = back_off(charged + 1, jitter=jitter)
+            reset = Reset(at=at, attempt=attempt, reason=cause, charged=charged + 1, suspect=worker, delay=delay)
+            return _bounded(reset, max_attempts=max_attempts)
         case HandedBack(reason=reason):
-            return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged), delay=0.0)
+            return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged))
         case Stopped(how=how):
             return Finish(Canceled(at=at, attempt=attempt, stopped=how))
 
@@ -107,11 +110,10 @@ def rung(delay: float) -> int:
     return max((step for step in RUNGS if step <= delay), default=RUNGS[0])
 
 
-def _bounded(again: Again, *, max_attempts: int) -> Verdict:
+def _bounded(reset: Reset, *, max_attempts: int) -> Verdict:
     """Another run, unless so many are charged already."""
-    reset = again.ending
     if reset.charged < max_attempts:
-        return again
+        return Again(reset)
     end = exhausted(reset.reason, at=reset.at, attempt=reset.attempt, charged=reset.charged, max_attempts=max_attempts)
     return Finish(end)
 

@@ -25,7 +25,7 @@ from structlog.typing import FilteringBoundLogger
 from leveret.config import WorkerSettings
 from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Raised, RetryWanted, Returned, Stopped
-from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
+from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
 from leveret.core.streams import once
@@ -96,6 +96,8 @@ class Executor:
                     self._hand.ack(held)
                 case Busy():
                     await self._hand.give_back(held, delay=GUARD_DELAY)
+                case Early(delay=delay):
+                    await self._hand.give_back(held, delay=delay)
         return [held for held in fresh if held.alive]
 
     async def _open(self, claimed: Sequence[Held]) -> list[Item]:
@@ -140,15 +142,16 @@ class Executor:
                     self._hand.ack(held)
                 case Finish():
                     self._hand.ack(held)
-                case Again(ending=ending, delay=delay):
+                case Again(ending=ending):
                     again.setdefault(ending.reason, []).append(held.run.id)
-                    await self._hand.give_back(held, delay=delay)
+                    await self._hand.give_back(held, delay=ending.delay)
         for reason, ids in again.items():
             _log.warning("run again", reason=reason, ids=ids)
 
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""
-        endings = [(held.run, _uncharged(held, "its worker failed", at=time.time())) for held in begun]
+        now = time.time()
+        endings = [(held.run, _uncharged(held, "its worker failed", at=now, delay=OUTAGE_DELAY)) for held in begun]
         try:
             await self._runs.settle(endings, worker=self._hand.worker)
         except Exception:
@@ -170,7 +173,7 @@ class Executor:
         except (BlobNotFound, BlobDamaged) as error:
             await self._settle([(held, Finish(Failed(now, f"the input cannot be read: {error}", attempt)))])
         except LeveretError as error:
-            await self._settle([(held, Again(_uncharged(held, str(error), at=now), OUTAGE_DELAY))])
+            await self._settle([(held, Again(_uncharged(held, str(error), at=now, delay=OUTAGE_DELAY)))])
         return None
 
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:
@@ -183,7 +186,7 @@ class Executor:
         try:
             blob = await self._blobs.put(key, once(end.outcome.output), content_type=CONTENT_TYPE)
         except LeveretError as error:
-            return held, Again(_uncharged(held, str(error), at=at), OUTAGE_DELAY)
+            return held, Again(_uncharged(held, str(error), at=at, delay=OUTAGE_DELAY))
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
@@ -226,9 +229,9 @@ def _item(held: Held, content: bytes) -> Item:
     return Item(held.run.id, held.run.attempt, content)
 
 
-def _uncharged(held: Held, reason: str, *, at: float) -> Reset:
+def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:
     """The end of a run that another one shall follow, through no fault of the model."""
-    return Reset(at, held.run.attempt, reason, charged=held.claimed.charged)
+    return Reset(at, held.run.attempt, reason, charged=held.claimed.charged, delay=delay)
 
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:

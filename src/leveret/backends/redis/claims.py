@@ -6,7 +6,7 @@ from typing import Final
 
 from leveret.backends.redis.connection import Reply
 from leveret.core.events import Canceled, Failed
-from leveret.core.ports import Busy, Claim, Claimed, Finished
+from leveret.core.ports import Busy, Claim, Claimed, Early, Finished
 from leveret.core.prediction import Means
 from leveret.core.retry import LOST_WORKER, NO_RUN_LEFT, exhausted
 from leveret.errors import StoreUnavailable
@@ -33,6 +33,8 @@ def claim(answer: Reply) -> Claim:
             return Finished()
         case [int(), int(), int()]:
             return Finished()
+        case [int(), int(milliseconds)]:
+            return Early(milliseconds / 1000)
         case _:
             raise StoreUnavailable(reason="the record could not be rebuilt")
 

@@ -13,7 +13,7 @@ from leveret.core import events, lanes, lifecycle, wire
 from leveret.core.events import Ending, Output, Queued, Report, Reset, Started
 from leveret.core.ports import Running
 from leveret.core.prediction import Prediction
-from leveret.core.retry import LOST_WORKER
+from leveret.core.retry import LOST_WORKER, TOLERANCE
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
@@ -84,6 +84,7 @@ class Commands:
             worker,
             str(change.fields["status"]),
             1 if change.final else 0,
+            _milliseconds(ending.delay - TOLERANCE) if isinstance(ending, Reset) else 0,
             len(change.allowed),
             *change.allowed,
             len(absent),

@@ -44,6 +44,7 @@ class Record(Struct, frozen=True):
     charged: int
     canceling: int
     suspect: str
+    due: float
 
     @property
     def ended(self) -> bool:
@@ -70,9 +71,9 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int, int, int, str] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect FROM predictions"
-        " WHERE id = ?",
+    row: tuple[int, str, int, str, float, int, int, int, int, str, float] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due"
+        " FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     return None if row is None else Record(*row)
@@ -89,7 +90,7 @@ def insert(connection: Connection, prediction: Prediction, *, at: float) -> Reco
         "INSERT INTO log (prediction, number, data) VALUES (?1, 0, ?2), (?1, 1, ?3)",
         (seq, wire.encode(prediction), events.encode(Queued(at=at))),
     )
-    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "")
+    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0)
 
 
 def advance(

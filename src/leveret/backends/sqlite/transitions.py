@@ -9,9 +9,9 @@ from sqlite3 import Connection
 from leveret.backends.sqlite import records, upkeep
 from leveret.backends.sqlite.records import Column, News, Record
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Running
+from leveret.core.ports import Busy, Claim, Claimed, Early, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status
-from leveret.core.retry import LOST_WORKER, NO_RUN_LEFT, exhausted
+from leveret.core.retry import LOST_WORKER, NO_RUN_LEFT, TOLERANCE, exhausted
 from leveret.errors import PredictionNotFound
 
 
@@ -32,6 +32,8 @@ def claim(
         elif (ending := _ending(record, most, at=now)) is not None:
             claims.append(Finished())
             news.append((prediction.id, records.advance(connection, record, [ending])))
+        elif record.status == Status.STARTING and record.due > now:
+            claims.append(Early(record.due - now))
         else:
             claimed, entries = _start(connection, record, worker=worker, now=now, lease=lease)
             upkeep.published(connection, [prediction.id])  # as its message is here
@@ -74,7 +76,8 @@ def settle(
         if record is None or not record.latest(run, worker):
             settled.append(False)
         elif record.belongs(run, worker):
-            entries = records.advance(connection, record, [ending])
+            due = {"due": time.time() + ending.delay - TOLERANCE} if isinstance(ending, Reset) else None
+            entries = records.advance(connection, record, [ending], due)
             settled.append(bool(entries))
             news.append((run.id, entries))
         else:

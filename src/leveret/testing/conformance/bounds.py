@@ -1,15 +1,17 @@
-"""What a worker may expect of a Store for what has failed to run: how often it runs again, and who is suspected."""
+"""What a worker may expect of a Store for what has failed to run: how often and when it runs again, and the suspect."""
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from msgspec.structs import replace
 
 from leveret.core.events import Failed, Why, name
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Store
+from leveret.core.ports import Busy, Claim, Claimed, Early, Finished, Store
 from leveret.core.prediction import Prediction, Status
+from leveret.core.retry import TOLERANCE
 from leveret.testing.conformance.arrange import (
     LONG,
     a_prediction,
@@ -27,7 +29,7 @@ SHORT: Final = 0.05
 
 
 class BoundConformance:
-    """claim with `most`, and the suspect."""
+    """claim with `most`, the delay of a reset, and the suspect."""
 
     async def test_what_loses_its_last_worker_fails_and_never_runs_again(self, store: Store) -> None:
         prediction = await store.create(a_prediction())
@@ -102,6 +104,33 @@ class BoundConformance:
         claims = await store.claim([other, spent, a_prediction(attempt=4)], worker="w1", lease=LONG, most=1)
 
         assert claims == [Claimed(1), Finished(), Claimed(5)]
+
+    async def test_what_shall_run_again_later_is_not_claimed_before(self, store: Store) -> None:
+        prediction = await store.create(a_prediction())
+        run = await claimed(store, prediction)
+        await settle(store, run, replace(reset(run), delay=30.5))
+        waiting = await store.get(run.id)
+
+        (claim,) = await store.claim([prediction], worker="w2", lease=LONG)
+
+        assert isinstance(claim, Early)
+        assert 20 < claim.delay <= 30.5
+        assert await store.get(run.id) == waiting
+        await store.cancel(run.id)
+        assert await store.claim([prediction], worker="w2", lease=LONG) == [Finished()]
+
+    async def test_it_is_claimed_when_the_time_has_come(self, store: Store) -> None:
+        prediction = await store.create(a_prediction())
+        run = await claimed(store, prediction)
+        began = time.monotonic()
+        await settle(store, run, replace(reset(run), delay=0.2))
+
+        async def claim() -> Claim:
+            (answer,) = await store.claim([prediction], worker="w1", lease=LONG)
+            return answer
+
+        assert await eventually(claim, lambda answer: not isinstance(answer, Early)) == Claimed(2, charged=1)
+        assert time.monotonic() - began >= 0.2 - TOLERANCE - 0.01
 
     async def test_the_suspect_is_answered_until_another_one_is_named(self, store: Store) -> None:
         prediction = await store.create(a_prediction())

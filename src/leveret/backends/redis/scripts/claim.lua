@@ -1,15 +1,16 @@
 -- Take a run, unless it is in the hands of another worker that is alive.
 -- Answers the attempt, how many before it are charged and the suspect; 0 (it has ended), -1 (another worker has it),
 --   -2 (there is no record); when a cancel was requested so that it shall end, -3 (it waits) or -4 (its worker was
---   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged.
+--   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
+--   -7 with in how many ms it may be claimed.
 -- KEYS: record, log, leases, outbox
 -- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
 --   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...
 local id, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 11)
-local status, attempt, holder, expiry, charged, canceling, suspect =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect'))
+local status, attempt, holder, expiry, charged, canceling, suspect, due =
+  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due'))
 if not status then
   return -2
 end
@@ -29,6 +30,9 @@ end
 charged = tonumber(charged or 0) + (status == runs and not alive and 1 or 0)
 if most ~= '' and not alive and charged >= tonumber(most) then
   return { status == waits and -5 or -6, tonumber(attempt), charged }
+end
+if status == waits and due and tonumber(due) > now then
+  return { -7, tonumber(due) - now }
 end
 redis.call('ZADD', KEYS[3], renewed, id)
 if alive then
