@@ -68,20 +68,27 @@ class Executor:
     async def execute(self, deliveries: Sequence[Delivery], process: ModelProcess) -> None:
         """See a batch through. However it goes, every delivery is dealt with exactly once."""
         batch = [self._hand.hold(delivery) for delivery in deliveries]
+        fresh, again = _split(batch, lambda held: held.prediction.attempt == 0)
         try:
-            claimed = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
-            items = await self._drop(await self._open(claimed))
-            async with aclosing(process.run(items)) as run:
-                async for said in run:
-                    await self._report(said)
-                    judged = await self._judge(said)
-                    await self._settle(judged)
+            # What has lost a worker before is claimed when its turn comes: whatever is claimed when a worker is lost is
+            # charged, and of those that were lost together one may be to blame.
+            for part in filter(None, [fresh, *([held] for held in again)]):
+                await self._see_through(part, process)
         except Exception:
             _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
             await self._reset([held for held in batch if held.open and held.run.attempt])
         finally:
             for held in batch:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)
+
+    async def _see_through(self, batch: Sequence[Held], process: ModelProcess) -> None:
+        claimed = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
+        items = await self._drop(await self._open(claimed))
+        async with aclosing(process.run(items)) as run:
+            async for said in run:
+                await self._report(said)
+                judged = await self._judge(said)
+                await self._settle(judged)
 
     async def _claim(self, batch: Sequence[Held], *, most: int) -> list[Held]:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
