@@ -53,7 +53,9 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
     cancel_grace: Annotated[Seconds, Meta(description="seconds to stop a canceled run, and again after SIGTERM")] = 5.0
-    max_attempts: Annotated[int, Meta(ge=1, description="runs of a prediction whose model process crashes")] = 3
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="charged runs a prediction may have, if its model says nothing of `retries`")
+    ] = 3
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 

@@ -16,6 +16,7 @@ from leveret.core.events import (
     Reset,
     Started,
     Succeeded,
+    Why,
 )
 from leveret.core.prediction import Blob, Means, Prediction
 
@@ -35,7 +36,15 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Output, at=times, attempt=attempts, chunks=st.lists(jsons, max_size=3)),
     st.builds(Logs, at=times, attempt=attempts, text=st.text(max_size=8)),
     st.builds(Progress, at=times, attempt=attempts, fraction=st.floats(0, 1), message=st.text(max_size=4)),
-    st.builds(Reset, at=times, attempt=attempts, reason=st.text(max_size=8), charged=st.integers(0, 4)),
+    st.builds(
+        Reset,
+        at=times,
+        attempt=attempts,
+        reason=st.text(max_size=8),
+        charged=st.integers(0, 4),
+        suspect=st.sampled_from([UNSET, "w1"]),
+        delay=st.floats(0, 86_400),
+    ),
     st.builds(
         Succeeded,
         at=times,
@@ -43,7 +52,13 @@ events: st.SearchStrategy[Event] = st.one_of(
         output=st.one_of(jsons, st.just(UNSET)),
         output_blob=st.none() | blobs,
     ),
-    st.builds(Failed, at=times, error=st.text(max_size=8), attempt=st.none() | attempts),
+    st.builds(
+        Failed,
+        at=times,
+        error=st.text(max_size=8),
+        attempt=st.none() | attempts,
+        dead=st.none() | st.sampled_from(Why),
+    ),
     st.builds(
         Canceled,
         at=times,

@@ -180,3 +180,14 @@ def test_a_reset_says_how_many_runs_are_charged() -> None:
     record = lifecycle.fold(FRESH, history)
 
     assert (2, 1) == (record.attempt, record.charged)
+
+
+def test_a_crash_makes_its_worker_the_suspect_and_another_reset_leaves_it_so() -> None:
+    history: list[Event] = [
+        Started(2.0, 1, "w"),
+        Reset(3.0, 1, "it crashed", charged=1, suspect="w"),
+        Started(4.0, 2, "v"),
+        Reset(5.0, 2, "handed back", charged=1),
+    ]
+
+    assert lifecycle.fold(FRESH, history).suspect == "w"

@@ -62,6 +62,20 @@ def test_the_key_of_batches_is_one_name_or_several(given: str | tuple[str, ...],
     assert options_of(draw) == Options(name="local/draw", batch=16, batch_key=expected)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(OSError, (OSError,)), ((OSError, KeyError), (OSError, KeyError)), ((), ())],
+)
+def test_what_is_worth_another_run_is_one_exception_or_several(
+    given: type[Exception] | tuple[type[Exception], ...], expected: tuple[type[Exception], ...]
+) -> None:
+    @model(retries=0, retry_on=given)
+    def fetch(url: str) -> str:
+        return url
+
+    assert options_of(fetch) == Options(name="local/fetch", retries=0, retry_on=expected)
+
+
 def test_a_subclass_of_a_model_is_not_a_model() -> None:
     @model
     class Reader: ...
@@ -83,7 +97,7 @@ def marked(**options: object) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key"),
+        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key, "),
         ({"batch": 0}, "Expected `int` >= 1 - at `$.batch`"),
         ({"batch": "many"}, "Expected `int | null`, got `str` - at `$.batch`"),
         ({"batch": 2, "batch_window": -1.0}, "Expected `float` >= 0.0 - at `$.batch_window`"),
@@ -91,6 +105,13 @@ def marked(**options: object) -> Callable[..., object]:
         ({"batch_key": "n"}, "batch_key means nothing without batch"),
         ({"batch": 2, "batch_key": 5}, "Expected `array`, got `int` - at `$.batch_key`"),
         ({"batch": 2, "batch_key": ("n", 5)}, "Expected `str`, got `int` - at `$.batch_key[1]`"),
+        ({"retries": -1}, "Expected `int` >= 0 - at `$.retries`"),
+        ({"retries": 1001}, "Expected `int` <= 1000 - at `$.retries`"),
+        ({"retries": "many"}, "Expected `int | null`, got `str` - at `$.retries`"),
+        ({"retry_on": "OSError"}, "Expected `array`, got `str` - at `$.retry_on`"),
+        ({"retry_on": (OSError, 5)}, "Expected `type`, got `int` - at `$.retry_on[1]`"),
+        ({"retry_on": int}, "retry_on takes kinds of Exception, such as ConnectionError, and int is none"),
+        ({"retry_on": KeyboardInterrupt}, "retry_on takes kinds of Exception, such as ConnectionError"),
         ({"name": 5}, "Expected `str`, got `int` - at `$.name`"),
         ({"name": "Acme/OCR"}, "'Acme/OCR' is no name for a model: write @model(name='owner/name')"),
         ({"name": "a/b/c"}, "'a/b/c' is no name for a model"),

@@ -89,5 +89,5 @@ async def claimed(family: Family, held: Held, *, lease: float) -> Held:
     """The same, once its run is claimed for so long."""
     (claim,) = await family.store.claim([held.prediction], worker="w1", lease=lease)
     assert isinstance(claim, Claimed)
-    held.begin(claim)
+    held.begin(claim, most=3)
     return held

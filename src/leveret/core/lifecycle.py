@@ -133,15 +133,8 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return {"progress": fraction}
         case Started(at=at, attempt=attempt, worker=worker):
             return {"status": Status.PROCESSING, "attempt": attempt, "worker": worker, "started_at": at}
-        case Reset(charged=charged):
-            return {
-                "status": Status.STARTING,
-                "charged": charged,
-                "worker": "",
-                "started_at": None,
-                "output": NULL,
-                "progress": None,
-            }
+        case Reset():
+            return _reset(event)
         case Succeeded(at=at, output=output, output_blob=blob):
             fields: dict[str, Field] = {"status": Status.SUCCEEDED, "completed_at": at}
             if output is not UNSET:
@@ -153,6 +146,20 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return {"status": Status.FAILED, "completed_at": at, "error": error}
         case Canceled(at=at, error=error, stopped=stopped):
             return {"status": Status.CANCELED, "completed_at": at, "error": error, "stopped": stopped}
+
+
+def _reset(event: Reset) -> Mapping[str, Field]:
+    fields: dict[str, Field] = {
+        "status": Status.STARTING,
+        "charged": event.charged,
+        "worker": "",
+        "started_at": None,
+        "output": NULL,
+        "progress": None,
+    }
+    if event.suspect is not UNSET:
+        fields["suspect"] = event.suspect
+    return fields
 
 
 def _extended(output: Raw, chunks: list[Raw]) -> Raw:

@@ -85,21 +85,31 @@ class Broker(Protocol):
 
 
 class Claimed(Struct, frozen=True):
-    """The run is the caller's, as number `attempt`; `charged` of those before it count against the limit."""
+    """The run is the caller's, as number `attempt`; `charged` of those before it count against the limit.
+
+    `suspect` is the worker on which one of those before it has last crashed its model process, if one has.
+    """
 
     attempt: int
     charged: int = 0
+    suspect: str = ""
 
 
 class Finished(Struct, frozen=True):
-    """It has ended, maybe by this claim: a cancel was requested. Acknowledge the delivery."""
+    """It has ended, maybe by this claim: a cancel was requested, or no run is left. Acknowledge the delivery."""
 
 
 class Busy(Struct, frozen=True):
     """A worker that is alive runs it; keep a guard message and acknowledge the delivery."""
 
 
-Claim: TypeAlias = Claimed | Finished | Busy
+class Early(Struct, frozen=True):
+    """It waits for its next run, `delay` seconds more: give the delivery back for so long."""
+
+    delay: float
+
+
+Claim: TypeAlias = Claimed | Finished | Busy | Early
 
 
 class Pulse(StrEnum):
@@ -170,8 +180,13 @@ class Predictions(Protocol):
 class Runs(Protocol):
     """What a worker needs of the store. The lists are answered in their order; every call may be repeated."""
 
-    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
-        """Take these runs, each for `lease` seconds. A record that is missing is rebuilt from the message."""
+    async def claim(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
+    ) -> list[Claim]:
+        """Take these runs, each for `lease` seconds. A record that is missing is rebuilt from the message.
+
+        A run whose worker was lost is charged. What has `most` runs charged then gets no other one: it has failed.
+        """
         ...
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
@@ -186,7 +201,10 @@ class Runs(Protocol):
         ...
 
     async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
-        """End these runs; False (and nothing changed) where the run is no longer this worker's."""
+        """End these runs; False (and nothing changed) where the run is no longer this worker's.
+
+        The delay of a Reset is counted from now on: a claim before it is over is answered Early.
+        """
         ...
 
 

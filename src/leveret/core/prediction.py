@@ -62,7 +62,8 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     The first group of fields is fixed at creation and travels in the message; the second is what the events
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
     between the client and the model needs to look inside. `attempt` numbers its runs; `charged` says how many of
-    them have ended in a way that counts against the limit.
+    them have ended in a way that counts against the limit; `suspect` is the worker on which one of them has last
+    crashed its model process.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Status = Status.STARTING
     attempt: int = 0
     charged: int = 0
+    suspect: str = ""
     worker: str = ""
     output: Raw = NULL
     output_blob: Blob | None = None

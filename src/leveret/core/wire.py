@@ -56,6 +56,7 @@ def submitted(prediction: Prediction) -> Prediction:
     return replace(
         prediction,
         status=Status.STARTING,
+        suspect="",
         worker="",
         output=NULL,
         output_blob=None,

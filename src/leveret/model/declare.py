@@ -24,12 +24,17 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `@model` was told. `batch` is None for a model that takes one input at a time."""
+    """What `@model` was told. `batch` is None for a model that takes one input at a time.
+
+    `retries` is None when the worker's own limit holds.
+    """
 
     name: str
     batch: Annotated[int, Meta(ge=1)] | None = None
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
+    retries: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    retry_on: tuple[type[Exception], ...] = ()
 
 
 class Given(TypedDict, total=False):
@@ -46,6 +51,12 @@ class Given(TypedDict, total=False):
 
     batch_key: str | tuple[str, ...]
     """The name of a parameter, or the names of several, whose values must be equal within one call."""
+
+    retries: int
+    """How many runs may follow the first one of a prediction, for whatever reason that counts against the limit."""
+
+    retry_on: type[Exception] | tuple[type[Exception], ...]
+    """The exceptions after which a prediction is run again, in place of failing at once."""
 
 
 T = TypeVar("T", bound=Target)
@@ -85,8 +96,13 @@ def _marked(target: T, given: Given) -> T:
 def _options(target: Target, given: Given) -> Options:
     if not (inspect.isclass(target) or inspect.isroutine(inspect.unwrap(target))):
         raise ModelLoadError(where=where.of(target), reason="@model goes on a function or a class, on nothing else")
-    key = given.get("batch_key", ())
-    settled = {"name": _default_name(target), **given, "batch_key": (key,) if isinstance(key, str) else key}
+    key, errors = given.get("batch_key", ()), given.get("retry_on", ())
+    settled = {
+        "name": _default_name(target),
+        **given,
+        "batch_key": (key,) if isinstance(key, str) else key,
+        "retry_on": (errors,) if isinstance(errors, type) else errors,
+    }
     try:
         options = msgspec.convert(settled, Options)
     except msgspec.ValidationError as error:
@@ -102,6 +118,10 @@ def _options(target: Target, given: Given) -> Options:
     for option in ("batch_window", "batch_key"):
         if option in given and options.batch is None:
             raise ModelLoadError(where=where.of(target), reason=f"@model: {option} means nothing without batch")
+    for kind in options.retry_on:
+        if not issubclass(kind, Exception):
+            reason = f"@model: retry_on takes kinds of Exception, such as ConnectionError, and {kind.__name__} is none"
+            raise ModelLoadError(where=where.of(target), reason=reason)
     return options
 
 

@@ -55,6 +55,8 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     batch: int
     batch_window: float
     streams: bool
+    max_attempts: int | None = None
+    """How many runs of a prediction may be charged, if the model says so."""
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):

@@ -14,7 +14,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Held:
     """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already."""
 
-    __slots__ = ("alive", "appends", "canceled", "charged", "delivery", "double", "open", "prediction", "run")
+    __slots__ = ("alive", "appends", "canceled", "claimed", "delivery", "double", "most", "open", "prediction", "run")
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
         self.delivery = delivery
@@ -24,13 +24,15 @@ class Held:
         self.open = True
         self.alive = False
         self.canceled = False
-        self.charged = 0
+        self.claimed = Claimed(0)
+        self.most = 1
         self.appends = 0
 
-    def begin(self, claimed: Claimed) -> None:
-        """It is claimed: from now on it is for this worker to show signs of life."""
+    def begin(self, claimed: Claimed, *, most: int) -> None:
+        """It is claimed: from now on it is for this worker to show signs of life. `most` runs may be charged."""
         self.run = Running(self.run.id, claimed.attempt)
-        self.charged = claimed.charged
+        self.claimed = claimed
+        self.most = most
         self.alive = True
 
 

@@ -77,11 +77,11 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
     run = Running(prediction.id, 1)
     steps: list[Command] = [
         commands.create(prediction, at=1.0),
-        *commands.claims([prediction], worker="w1", lease=LONG, at=2.0),
+        *commands.claims([prediction], worker="w1", lease=LONG, most=None, at=2.0),
         commands.append(run, [output(run)], worker="w1", number=1),
         commands.beat(run, worker="w1", lease=LONG),
         commands.end(run.id, reset(run), worker="w1"),
-        *commands.claims([prediction], worker="w2", lease=LONG, at=3.0),
+        *commands.claims([prediction], worker="w2", lease=LONG, most=None, at=3.0),
         commands.cancel(run.id),
         commands.beat(Running(run.id, 2), worker="w2", lease=LONG),
         commands.end(run.id, succeeded(Running(run.id, 2)), worker="w2"),
@@ -95,7 +95,7 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
         answers += (first, await ask(line, *step))
         assert await state(line, namespace) == before
 
-    assert answers[0::2] == [0, [1, 0], 1, 1, 1, [2, 1], b"w2", 2, 1, 0]
+    assert answers[0::2] == [0, [1, 0, b""], 1, 1, 1, [2, 1, b""], b"w2", 2, 1, 0]
     assert answers[1::2] == [-1, *answers[2::2]]
 
 

@@ -13,9 +13,7 @@ from leveret.core import events, lanes, lifecycle, wire
 from leveret.core.events import Ending, Output, Queued, Report, Reset, Started
 from leveret.core.ports import Running
 from leveret.core.prediction import Prediction
-
-LOST_WORKER: Final = "its worker was lost"
-"""The reason of the reset when a lease has expired."""
+from leveret.core.retry import LOST_WORKER, TOLERANCE
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
@@ -38,14 +36,16 @@ class Commands:
         """Record it as its message says, which is in its queue already."""
         return self._create(message, at, message.lane, "")
 
-    def claims(self, predictions: Sequence[Prediction], *, worker: str, lease: float, at: float) -> list[Command]:
+    def claims(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None, at: float
+    ) -> list[Command]:
         """Take the runs; the script puts the numbers into the events."""
         reset = Reset(at=at, attempt=0, reason=LOST_WORKER, charged=0)
         started = Started(at=at, attempt=0, worker=worker)
         _, deleted = record.encode(lifecycle.change(reset).fields)
         fields = {name: value for name, value in lifecycle.change(started).fields.items() if name != "attempt"}
         present, _ = record.encode(fields)
-        parts: list[Part] = [worker, _milliseconds(lease), _WAITS, _RUNS]
+        parts: list[Part] = [worker, _milliseconds(lease), _WAITS, _RUNS, "" if most is None else most]
         parts += (*_around(reset, _ATTEMPT, _CHARGED), *_around(started, _ATTEMPT))
         parts += (len(deleted), *deleted, *present)
         keys = self._keys
@@ -84,6 +84,7 @@ class Commands:
             worker,
             str(change.fields["status"]),
             1 if change.final else 0,
+            _milliseconds(ending.delay - TOLERANCE) if isinstance(ending, Reset) else 0,
             len(change.allowed),
             *change.allowed,
             len(absent),

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
     charged      INTEGER NOT NULL,
+    suspect      TEXT NOT NULL DEFAULT '',
     worker       TEXT NOT NULL DEFAULT '',
     output       BLOB NOT NULL DEFAULT x'6e756c6c',  -- JSON: null
     output_blob  BLOB,                               -- JSON
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     live         INTEGER NOT NULL DEFAULT 0,         -- whether a run has reported: only the log knows everything then
     holder       TEXT NOT NULL DEFAULT '',           -- the worker of the latest run
     appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append
+    due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
     mend_at      REAL NOT NULL DEFAULT 0             -- from when the sweeper may find that the lease has lapsed
 );

@@ -64,9 +64,12 @@ class SqliteStore:
         """See core.ports.Predictions."""
         return await self._change(partial(transitions.cancel, prediction_id=prediction_id))
 
-    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
+    async def claim(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
+    ) -> list[Claim]:
         """See core.ports.Runs."""
-        return await self._change(partial(transitions.claim, predictions=predictions, worker=worker, lease=lease))
+        claiming = partial(transitions.claim, predictions=predictions, worker=worker, lease=lease, most=most)
+        return await self._change(claiming)
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""

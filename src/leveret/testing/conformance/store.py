@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leveret.testing.conformance.bounds import BoundConformance
 from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.histories import HistoryConformance
@@ -17,6 +18,7 @@ class StoreConformance(
     SearchConformance,
     LogConformance,
     ClaimConformance,
+    BoundConformance,
     CancelConformance,
     RunsConformance,
     HistoryConformance,

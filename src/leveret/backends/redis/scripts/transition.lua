@@ -2,17 +2,17 @@
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
 -- KEYS: record, log, leases, outstanding, outbox
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
---   '1' if that is final, how many statuses are allowed, they..., how many fields to delete, their names...,
---   the fields to set: name, value...
-local id, event, attempt, worker, leads_to, final, count = unpack(ARGV, 1, 7)
+--   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
+--   how many fields to delete, their names..., the fields to set: name, value...
+local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
 local status, its_attempt, its_worker, owner =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner'))
 if not status then
   return 0
 end
-local deletes = 9 + tonumber(count)
+local deletes = 10 + tonumber(count)
 local allowed = false
-for place = 8, deletes - 2 do
+for place = 9, deletes - 2 do
   allowed = allowed or ARGV[place] == status
 end
 if not (allowed and (attempt == '' or attempt == its_attempt) and (worker == '' or worker == its_worker)) then
@@ -24,8 +24,12 @@ if not (allowed and (attempt == '' or attempt == its_attempt) and (worker == '' 
   return same and 1 or 0
 end
 local sets = deletes + tonumber(ARGV[deletes - 1])
-redis.call('HDEL', KEYS[1], 'lease', 'appended', unpack(ARGV, deletes, sets - 1))
+redis.call('HDEL', KEYS[1], 'lease', 'appended', 'due', unpack(ARGV, deletes, sets - 1))
 redis.call('HSET', KEYS[1], unpack(ARGV, sets))
+if tonumber(delay) > 0 then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'due', time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(delay))
+end
 redis.call('ZREM', KEYS[3], id)
 if final == '1' then
   redis.call('ZREM', KEYS[5], id)
