@@ -71,6 +71,7 @@ submissions = st.builds(
     version=st.text(alphabet="0123456789abcdef", max_size=64),
     account=st.text(min_size=1, max_size=8),
     lane=st.integers(0, 3),
+    start_by=st.none() | times,
     deadline=st.none() | times,
     attempt=st.integers(0, 3),
     charged=st.integers(0, 3),

@@ -61,8 +61,9 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     The first group of fields is fixed at creation and travels in the message; the second is what the events
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
-    between the client and the model needs to look inside. `attempt` numbers its runs; `charged` says how many of
-    them have ended in a way that counts against the limit.
+    between the client and the model needs to look inside. `start_by` is when its first run must have begun,
+    `deadline` when it must have ended. `attempt` numbers its runs; `charged` says how many of them have ended in a
+    way that counts against the limit.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     account: str = "local"
     lane: int = 0
+    start_by: float | None = None
     deadline: float | None = None
     input_blob: Blob | None = None
 
