@@ -21,6 +21,11 @@ def earliest(created_at: float, *timeouts: float | None) -> float | None:
     return created_at + min(given) if given else None
 
 
+def bounded(prediction: Prediction) -> bool:
+    """Whether it has any deadline."""
+    return prediction.start_by is not None or prediction.deadline is not None
+
+
 def due(prediction: Prediction) -> float | None:
     """When the next of its deadlines passes; that of its start counts until its first run begins."""
     start_by, deadline = prediction.start_by, prediction.deadline

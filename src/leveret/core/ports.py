@@ -92,7 +92,7 @@ class Claimed(Struct, frozen=True):
 
 
 class Finished(Struct, frozen=True):
-    """It has ended, maybe by this claim: a cancel was requested. Acknowledge the delivery."""
+    """It has ended, maybe by this claim: a cancel was requested, or a deadline has passed. Acknowledge the delivery."""
 
 
 class Busy(Struct, frozen=True):
@@ -213,6 +213,10 @@ class Upkeep(Protocol):
 
     async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
         """Predictions whose run's lease has expired: they need a message again."""
+        ...
+
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """Predictions that have not ended although a deadline has passed."""
         ...
 
 

@@ -13,9 +13,9 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import record, replies, scripts
+from leveret.backends.redis import claims, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
-from leveret.backends.redis.commands import LOST_WORKER, Commands
+from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.keys import Keys
@@ -24,9 +24,9 @@ from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import events, lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Query, Running
+from leveret.core.ports import Claim, Pulse, Query, Running
 from leveret.core.prediction import Means, Prediction
-from leveret.errors import PredictionNotFound, StoreUnavailable
+from leveret.errors import PredictionNotFound
 
 _PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
@@ -36,13 +36,6 @@ _PAGES: Final = 200
 
 _EXISTS: Final = -1
 """The answer of create.lua when there is such a record already."""
-
-_MISSING: Final = -2
-"""The answer of claim.lua and cancel.lua when there is no such record."""
-
-_CANCELED_WAITING: Final = -3
-_CANCELED_LOST: Final = -4
-"""The answers of claim.lua when a cancel was requested so that there shall be no other run."""
 
 _WAITS: Final = 1
 """The answer of cancel.lua when no run has begun."""
@@ -130,7 +123,7 @@ class RedisStore:
             match requested:
                 case bytes(worker):
                     return worker.decode()
-                case answer if answer == _MISSING:
+                case answer if answer == claims.MISSING:
                     raise PredictionNotFound(prediction_id=prediction_id)
                 case answer if answer != _WAITS:
                     return None
@@ -145,14 +138,14 @@ class RedisStore:
         at = time.time()
         commands = self._commands.claims(predictions, worker=worker, lease=lease, at=at)
         answers = await self._batcher.send(commands)
-        missing = [place for place, answer in enumerate(answers) if answer == _MISSING]
+        missing = [place for place, answer in enumerate(answers) if answer == claims.MISSING]
         if missing:
             rebuilding = [self._commands.rebuild(predictions[place], at=at) for place in missing]
             again = await self._batcher.send(rebuilding + [commands[place] for place in missing])
             for place, answer in zip(missing, again[len(missing) :], strict=True):
                 answers[place] = answer
-        await self._end_canceled(predictions, answers, at=at)
-        return [_claim(answer) for answer in answers]
+        await self._end_refused(predictions, answers, at=at)
+        return [claims.claim(answer) for answer in answers]
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""
@@ -199,19 +192,19 @@ class RedisStore:
         """See core.ports.Upkeep."""
         return await self._due(self._keys.leases, age=0, hold=hold, limit=limit)
 
-    async def _end_canceled(self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, at: float) -> None:
-        """End what was not claimed because a cancel was requested. Its own worker may come first with another end."""
-        endings = {
-            _CANCELED_WAITING: Canceled(at, stopped=Means.NOT_BEGUN),
-            _CANCELED_LOST: Canceled(at, error=LOST_WORKER),
-        }
-        canceled = [
-            self._commands.end(prediction.id, endings[answer])
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._due(self._keys.deadlines, age=0, hold=hold, limit=limit)
+
+    async def _end_refused(self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, at: float) -> None:
+        """End what was not claimed because it shall not run again. Its own worker may come first with another end."""
+        endings = [
+            self._commands.end(prediction.id, ending)
             for prediction, answer in zip(claimed, answers, strict=True)
-            if isinstance(answer, int) and answer in endings
+            if (ending := claims.refusal(answer, at=at)) is not None
         ]
-        if canceled:
-            await self._batcher.send(canceled)
+        if endings:
+            await self._batcher.send(endings)
 
     async def _due(self, key: str, *, age: float, hold: float, limit: int) -> list[Prediction]:
         (reply,) = await self._batcher.send([self._commands.due(key, age=age, hold=hold, limit=limit)])
@@ -268,18 +261,6 @@ def _fits(fields: Sequence[Reply], query: Query) -> bool:
 
 def _folded(submitted: Prediction, log: Reply) -> Prediction:
     return lifecycle.fold(submitted, [events.decode(data) for data in replies.strings(log)])
-
-
-def _claim(answer: Reply) -> Claim:
-    match answer:
-        case [int(attempt), int(charged)]:
-            return Claimed(attempt, charged)
-        case 0 | -3 | -4:
-            return Finished()
-        case -1:
-            return Busy()
-        case _:
-            raise StoreUnavailable(reason="the record could not be rebuilt")
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:

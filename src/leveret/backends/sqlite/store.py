@@ -100,6 +100,10 @@ class SqliteStore:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.lapsed, hold=hold, limit=limit))
 
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.write(partial(upkeep.overdue, hold=hold, limit=limit))
+
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
 

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Final
 
+from msgspec.structs import replace
+
 from leveret.backends.sqlite import records, upkeep
 from leveret.backends.sqlite.records import Column, News, Record
+from leveret.core.deadlines import bounded, overdue
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
 from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status
@@ -32,13 +35,14 @@ def claim(
         elif record.held(now):
             mine = record.holder == worker
             claims.append(Claimed(record.attempt, record.charged) if mine else Busy())
-        elif record.canceling:
-            claims.append(Finished())
-            news.append((prediction.id, records.advance(connection, record, [_canceled(record, at=now)])))
         else:
-            claimed, entries = _start(connection, record, worker=worker, now=now, lease=lease)
+            ending = _refusal(prediction, record, at=now)
+            if ending is None:
+                answer, entries = _start(connection, prediction, record, worker=worker, now=now, lease=lease)
+            else:
+                answer, entries = Finished(), records.advance(connection, record, [ending])
             upkeep.published(connection, [prediction.id])  # as its message is here
-            claims.append(claimed)
+            claims.append(answer)
             news.append((prediction.id, entries))
     return claims, news
 
@@ -107,8 +111,8 @@ def cancel(connection: Connection, *, prediction_id: str) -> tuple[str | None, N
 
 
 def _start(
-    connection: Connection, record: Record, *, worker: str, now: float, lease: float
-) -> tuple[Claimed, list[Entry]]:
+    connection: Connection, prediction: Prediction, record: Record, *, worker: str, now: float, lease: float
+) -> tuple[Claim, list[Entry]]:
     """The next run; one whose worker was lost is reset first, and counts against the limit: it may be to blame."""
     claimed = Claimed(record.attempt + 1, record.charged)
     follow: list[Event] = []
@@ -118,14 +122,19 @@ def _start(
     follow.append(Started(at=now, attempt=claimed.attempt, worker=worker))
     until = now + lease
     columns: dict[str, Column] = {"holder": worker, "appended": 0, "lease": until, "mend_at": until}
+    if record.attempt == 0 and prediction.start_by is not None:
+        columns["overdue_at"] = prediction.deadline
     return claimed, records.advance(connection, record, follow, columns)
 
 
-def _canceled(record: Record, *, at: float) -> Canceled:
-    """The end of what is not run again: it waits, or its worker was lost."""
-    if record.status == Status.PROCESSING:
-        return Canceled(at, error=LOST_WORKER)
-    return Canceled(at, stopped=Means.NOT_BEGUN)
+def _refusal(prediction: Prediction, record: Record, *, at: float) -> Canceled | None:
+    """The end of what is not run again although it waits, or its worker was lost."""
+    if record.canceling:
+        lost = record.status == Status.PROCESSING
+        return Canceled(at, error=LOST_WORKER) if lost else Canceled(at, stopped=Means.NOT_BEGUN)
+    if bounded(prediction):
+        return overdue(replace(prediction, status=Status(record.status), attempt=record.attempt), at)
+    return None
 
 
 def _pulse(beating: Sequence[tuple[int]]) -> Pulse:
