@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from leveret.core.prediction import Status
 from leveret.gateway import streams
+from leveret.gateway.cancel_after import PATTERN
 from leveret.gateway.schemas import REFERENCE, Schema
 
 JSON: Final = "application/json"
@@ -92,6 +93,12 @@ PARAMETERS: Final[Schema] = {
     "owner": _parameter("path", "owner", "the part of the model's name before the slash", _TEXT),
     "name": _parameter("path", "name", "the part of the model's name behind the slash", _TEXT),
     "prefer": _parameter("header", "Prefer", "`wait` or `wait=SECONDS` answers when the result is there", _TEXT),
+    "cancel_after": _parameter(
+        "header",
+        "Cancel-After",
+        "cancel it if it has not ended so long after its creation: `30`, `90s`, `5m` or `1h30m45s`, at least 5 s",
+        {"type": "string", "minLength": 1, "pattern": PATTERN},
+    ),
     "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
     "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
@@ -106,7 +113,7 @@ OPERATIONS: Final = (
         path="/v1/models/{owner}/{name}/predictions",
         name="createForModel",
         summary="Run a model",
-        parameters=("owner", "name", "prefer"),
+        parameters=("owner", "name", "prefer", "cancel_after"),
         body=submission({"type": "object"}),
         answers=created(reference("Prediction")),
     ),
@@ -116,7 +123,7 @@ OPERATIONS: Final = (
         name="createForVersion",
         summary="Run a model that the body names",
         description="`version` is `owner/name`, `owner/name:version` or a version's id.",
-        parameters=("prefer",),
+        parameters=("prefer", "cancel_after"),
         body=submission({"type": "object"}, version=_TEXT),
         answers=created(reference("Prediction")),
     ),

@@ -23,6 +23,7 @@ from starlette.responses import Response
 
 from leveret.config import GatewaySettings
 from leveret.core.card import Card
+from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.ports import Blobs, Broker, Predictions
@@ -30,7 +31,7 @@ from leveret.core.prediction import Blob, Prediction, new_id
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BrokerUnavailable, LeveretError, PublishUnconfirmed, Unavailable
-from leveret.gateway import body, prefer
+from leveret.gateway import body, cancel_after, prefer
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.views import EMPTY, Views
@@ -94,8 +95,9 @@ class Submit:
         return await body.read(request, limit=self._settings.max_body)
 
     async def _submit(self, request: Request, served: Served, given: Raw) -> Response:
+        limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
         served.schema.check(given)
-        accepted = await self._intake.accept(served.card, given)
+        accepted = await self._intake.accept(served.card, given, limit=limit)
         prediction = replace(accepted.prediction, input=given, input_blob=None)
         base = self._views.base(request)
         content = await self._views.prediction(prediction, base)
@@ -139,18 +141,18 @@ class Intake:
         self._confirmations = confirmations
         self._inline_limit = inline_limit
 
-    async def accept(self, card: Card, given: Raw) -> Accepted:
-        """A new prediction of this model.
+    async def accept(self, card: Card, given: Raw, *, limit: float | None) -> Accepted:
+        """A new prediction of this model, which must have started, and ended, within `limit` seconds.
 
         Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
         knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
         """
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
-        prediction = await self._recorded(card, given)
+        prediction = await self._recorded(card, given, limit)
         return Accepted(prediction, await self._queued(prediction))
 
-    async def _recorded(self, card: Card, given: Raw) -> Prediction:
+    async def _recorded(self, card: Card, given: Raw, limit: float | None) -> Prediction:
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
         blob = None
@@ -163,6 +165,8 @@ class Intake:
             input=given if blob is None else EMPTY,
             input_blob=blob,
             created_at=now,
+            start_by=earliest(now, limit),
+            deadline=earliest(now, limit),
         )
         return await self._store.create(prediction)
 

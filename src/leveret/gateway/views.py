@@ -54,6 +54,8 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     created_at: str
     started_at: str | UnsetType = UNSET
     completed_at: str | UnsetType = UNSET
+    start_by: Annotated[str | UnsetType, Meta(description="canceled if its first run has not begun by then")] = UNSET
+    deadline: Annotated[str | UnsetType, Meta(description="canceled if it has not ended by then")] = UNSET
     data_removed: Annotated[bool, Meta(description="whether the input is no longer kept; it is shown empty")]
     metrics: Metrics | UnsetType = UNSET
     urls: Urls
@@ -109,8 +111,10 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         status=prediction.status,
         stopped=prediction.stopped,
         created_at=moment(prediction.created_at),
-        started_at=UNSET if prediction.started_at is None else moment(prediction.started_at),
-        completed_at=UNSET if prediction.completed_at is None else moment(prediction.completed_at),
+        started_at=_moment(prediction.started_at),
+        completed_at=_moment(prediction.completed_at),
+        start_by=_moment(prediction.start_by),
+        deadline=_moment(prediction.deadline),
         data_removed=data_removed,
         metrics=_metrics(prediction),
         urls=Urls(get=address, cancel=address + "/cancel", web=address, events=address + "/events"),
@@ -123,6 +127,10 @@ def moment(at: float) -> str:
     """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
     within = min(max(0.0, at), _LAST)
     return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _moment(at: float | None) -> str | UnsetType:
+    return UNSET if at is None else moment(at)
 
 
 def _metrics(prediction: Prediction) -> Metrics | UnsetType:
