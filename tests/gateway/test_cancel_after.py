@@ -9,13 +9,14 @@ from datetime import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from leveret.core import wire
 from leveret.core.deadlines import LONGEST, overdue
 from leveret.core.prediction import Prediction
 from leveret.errors import InvalidRequest
 from leveret.gateway.cancel_after import PATTERN, seconds
-from tests.gateway.served import Gateway
+from tests.gateway.served import ECHO, Gateway
 from tests.worker.arrange import take_one
 
 parts = st.integers(0, 100)
@@ -112,6 +113,36 @@ async def test_without_it_there_is_no_deadline(gateway: Gateway) -> None:
     shown = (await gateway.post()).json()
 
     assert not {"deadline", "start_by"} & shown.keys()
+
+
+@pytest.mark.parametrize(
+    ("queue_timeout", "total_timeout", "header", "expected"),
+    [
+        (10.0, 20.0, None, (10.0, 20.0)),
+        (10.0, None, None, (10.0, None)),
+        (None, 20.0, None, (None, 20.0)),
+        (10.0, 20.0, "15", (10.0, 15.0)),
+        (10.0, 20.0, "5", (5.0, 5.0)),
+        (10.0, 20.0, "30", (10.0, 20.0)),
+        (None, 20.0, "30", (30.0, 20.0)),
+    ],
+)
+async def test_of_the_header_and_the_models_own_timeouts_the_earlier_counts(
+    gateway: Gateway,
+    queue_timeout: float | None,
+    total_timeout: float | None,
+    header: str | None,
+    expected: tuple[float | None, float | None],
+) -> None:
+    card = replace(ECHO, queue_timeout=queue_timeout, total_timeout=total_timeout)
+    await gateway.store.announce(card, worker="w1", lease=60)
+    await gateway.client.get("/v1/models/local/unheard")  # for which the catalog is renewed
+
+    created = await gateway.create(**({} if header is None else {"Cancel-After": header}))
+
+    record = await gateway.store.get(created)
+    limits = [None if seconds is None else record.created_at + seconds for seconds in expected]
+    assert limits == [record.start_by, record.deadline]
 
 
 def moment(text: str) -> datetime:

@@ -171,3 +171,12 @@ async def test_a_run_that_was_ended_from_outside_is_stopped(family: Family) -> N
 
     assert (Status.CANCELED, None, "deadline passed while it ran") == how_it_ended(await family.store.get(submitted))
     assert (0, 0, 0, 0) == await family.broker.depth("local/busy")
+
+
+async def test_the_timeouts_of_a_model_are_on_its_card(family: Family) -> None:
+    model = MODEL.replace("@model", "@model(queue_timeout=30, total_timeout=60.5)")
+
+    async with family.serving(family.model(model), ALONE):
+        (listing,) = await family.store.cards()
+
+    assert (30.0, 60.5) == (listing.card.queue_timeout, listing.card.total_timeout)

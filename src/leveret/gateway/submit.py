@@ -142,7 +142,7 @@ class Intake:
         self._inline_limit = inline_limit
 
     async def accept(self, card: Card, given: Raw, *, limit: float | None) -> Accepted:
-        """A new prediction of this model, which must have started, and ended, within `limit` seconds.
+        """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
 
         Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
         knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
@@ -165,8 +165,8 @@ class Intake:
             input=given if blob is None else EMPTY,
             input_blob=blob,
             created_at=now,
-            start_by=earliest(now, limit),
-            deadline=earliest(now, limit),
+            start_by=earliest(now, limit, card.queue_timeout),
+            deadline=earliest(now, limit, card.total_timeout),
         )
         return await self._store.create(prediction)
 

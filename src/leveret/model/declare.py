@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Annotated, Final, TypedDict, TypeVar, Unpack, overload
+from typing import Annotated, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from leveret.core.deadlines import LONGEST
 from leveret.core.prediction import MODEL_NAME
 from leveret.errors import ModelLoadError
 from leveret.model import where
@@ -23,6 +24,9 @@ _MARK: Final = "__leveret_options__"
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
+Timeout: TypeAlias = Annotated[float, Meta(gt=0, le=LONGEST)]
+
+
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `@model` was told. `batch` is None for a model that takes one input at a time."""
 
@@ -30,6 +34,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch: Annotated[int, Meta(ge=1)] | None = None
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
+    queue_timeout: Timeout | None = None
+    total_timeout: Timeout | None = None
 
 
 class Given(TypedDict, total=False):
@@ -46,6 +52,12 @@ class Given(TypedDict, total=False):
 
     batch_key: str | tuple[str, ...]
     """The name of a parameter, or the names of several, whose values must be equal within one call."""
+
+    queue_timeout: float
+    """How long after its creation a prediction is canceled if its first run has not begun, in seconds."""
+
+    total_timeout: float
+    """How long after its creation a prediction is canceled if it has not ended, in seconds."""
 
 
 T = TypeVar("T", bound=Target)

@@ -55,6 +55,8 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     batch: int
     batch_window: float
     streams: bool
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):

@@ -171,6 +171,8 @@ def _card(ready: Ready) -> Card:
         description=ready.description,
         batch=ready.batch,
         streams=ready.streams,
+        queue_timeout=ready.queue_timeout,
+        total_timeout=ready.total_timeout,
         announced_at=time.time(),
     )
 

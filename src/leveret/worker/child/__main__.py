@@ -77,6 +77,8 @@ def _ready(model: Model) -> Ready:
         batch=model.options.batch or 1,
         batch_window=model.options.batch_window,
         streams=model.streams,
+        queue_timeout=model.options.queue_timeout,
+        total_timeout=model.options.total_timeout,
     )
 
 
