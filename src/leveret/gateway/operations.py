@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from leveret.core.prediction import Status
+from leveret.core.prediction import Priority, Status
 from leveret.gateway import streams
 from leveret.gateway.cancel_after import PATTERN
 from leveret.gateway.schemas import REFERENCE, Schema
@@ -55,8 +55,8 @@ def reference(name: str) -> Schema:
 
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
-    properties: Schema = {"input": given, **more}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    required: Schema = {"input": given, **more}
+    return {"type": "object", "properties": {**required, "priority": _PRIORITY}, "required": list(required)}
 
 
 def created(prediction: Schema) -> Mapping[int, Schema]:
@@ -86,6 +86,7 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
+_PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {

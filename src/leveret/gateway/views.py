@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import Blob, Means, Prediction, Status
+from leveret.core.prediction import Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
 
 EMPTY: Final = Raw(b"{}")
@@ -50,6 +50,7 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     logs: str
     error: Annotated[str | None, Meta(description="why it failed")]
     status: Status
+    priority: Annotated[Priority, Meta(description="among the predictions of its account")]
     stopped: Annotated[Means | None, Meta(description="by what means it was stopped when it was canceled")]
     created_at: str
     started_at: str | UnsetType = UNSET
@@ -109,6 +110,7 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         logs=prediction.logs,
         error=prediction.error,
         status=prediction.status,
+        priority=prediction.priority,
         stopped=prediction.stopped,
         created_at=moment(prediction.created_at),
         started_at=_moment(prediction.started_at),

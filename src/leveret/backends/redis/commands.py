@@ -34,7 +34,8 @@ class Commands:
 
     def create(self, prediction: Prediction, *, at: float) -> Command:
         """Record it; the script chooses its lane."""
-        return self._create(prediction, at, "", int(prediction.created_at * 1000), *lanes.THRESHOLDS)
+        thresholds = lanes.thresholds(prediction.priority)
+        return self._create(prediction, at, "", int(prediction.created_at * 1000), *thresholds)
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""

@@ -122,7 +122,8 @@ def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
     known = records.read(connection, prediction.id)
     if known is not None:
         return known
-    created = replace(prediction, lane=lane_for(records.outstanding(connection, prediction)))
+    outstanding = records.outstanding(connection, prediction)
+    created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
     records.insert(connection, created, at=time.time())
     upkeep.publishing(connection, created)
     return created
