@@ -67,6 +67,9 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         30.0
     )
     hold: Annotated[Seconds, Meta(description="seconds before the same prediction is mended again")] = 30.0
+    head_start: Annotated[
+        Seconds, Meta(description="seconds a worker has to stop a run past its deadline; more than twice cancel_grace")
+    ] = 15.0
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

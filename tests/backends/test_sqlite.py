@@ -77,6 +77,23 @@ class TestSqliteBroker(BrokerConformance):
     """The whole suite."""
 
 
+class TestIndexes:
+    async def test_what_is_overdue_is_found_without_looking_at_what_has_no_deadline(
+        self, store: Store, database: Database
+    ) -> None:
+        for _ in range(100):
+            await store.create(a_prediction())
+        statements: list[str] = []
+        await database.read(lambda connection: connection.set_trace_callback(statements.append))
+
+        await store.overdue(hold=LONG, limit=10)
+
+        (search,) = [statement for statement in statements if "overdue_at <=" in statement]
+        assert ["SEARCH predictions USING INDEX predictions_with_deadline (overdue_at<?)"] == [
+            str(step) for *_, step in rows(database, f"EXPLAIN QUERY PLAN {search}")
+        ]
+
+
 class TestOwnership:
     async def test_a_second_open_of_the_same_folder_is_refused(self, tmp_path: Path, database: Database) -> None:
         with pytest.raises(DataFolderInUse) as caught:

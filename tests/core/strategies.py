@@ -18,7 +18,7 @@ from leveret.core.events import (
     Succeeded,
     Why,
 )
-from leveret.core.prediction import Blob, Means, Prediction
+from leveret.core.prediction import Blob, Means, Prediction, Priority
 
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 attempts = st.integers(min_value=1, max_value=4)
@@ -85,7 +85,9 @@ submissions = st.builds(
     created_at=times,
     version=st.text(alphabet="0123456789abcdef", max_size=64),
     account=st.text(min_size=1, max_size=8),
+    priority=st.sampled_from(Priority),
     lane=st.integers(0, 3),
+    start_by=st.none() | times,
     deadline=st.none() | times,
     attempt=st.integers(0, 3),
     charged=st.integers(0, 3),

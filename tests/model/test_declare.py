@@ -53,6 +53,23 @@ def test_options_for_batches_are_kept() -> None:
     assert options_of(embed) == Options(name="local/embed", batch=16, batch_window=0.5)
 
 
+def test_timeouts_are_kept() -> None:
+    @model(queue_timeout=2, total_timeout=60.5)
+    def slow(n: int) -> int:
+        return n
+
+    assert options_of(slow) == Options(name="local/slow", queue_timeout=2.0, total_timeout=60.5)
+
+
+@pytest.mark.parametrize("name", ["queue_timeout", "total_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), 1e9, "5", True])
+def test_a_timeout_that_makes_no_sense_is_refused(name: str, seconds: float) -> None:
+    given: Given = {name: seconds}  # type: ignore[misc]  # one of several names
+
+    with pytest.raises(ModelLoadError, match=name):
+        model(**given)(lambda n: n)
+
+
 @pytest.mark.parametrize(("given", "expected"), [("size", ("size",)), (("size", "steps"), ("size", "steps"))])
 def test_the_key_of_batches_is_one_name_or_several(given: str | tuple[str, ...], expected: tuple[str, ...]) -> None:
     @model(batch=16, batch_key=given)

@@ -96,7 +96,10 @@ class Claimed(Struct, frozen=True):
 
 
 class Finished(Struct, frozen=True):
-    """It has ended, maybe by this claim: a cancel was requested, or no run is left. Acknowledge the delivery."""
+    """It has ended, maybe by this claim: a cancel was requested, a deadline has passed, or no run is left.
+
+    Acknowledge the delivery.
+    """
 
 
 class Busy(Struct, frozen=True):
@@ -231,6 +234,10 @@ class Upkeep(Protocol):
 
     async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
         """Predictions whose run's lease has expired: they need a message again."""
+        ...
+
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """Predictions that have not ended although a deadline has passed."""
         ...
 
 

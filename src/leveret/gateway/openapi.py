@@ -86,7 +86,7 @@ def _operation(served: Served, name: str) -> Operation:
         summary=f"Run {served.card.model}",
         description=served.card.description,
         tag=served.card.model,
-        parameters=("prefer",),
+        parameters=("prefer", "cancel_after"),
         body=submission(reference(f"{name}.Input")),
         answers=created(prediction),
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Annotated, Final, TypedDict, TypeVar, Unpack, overload
+from typing import Annotated, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from leveret.core.deadlines import LONGEST
 from leveret.core.prediction import MODEL_NAME
 from leveret.errors import ModelLoadError
 from leveret.model import where
@@ -21,6 +22,9 @@ OWNER: Final = "local"
 
 _MARK: Final = "__leveret_options__"
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+Timeout: TypeAlias = Annotated[float, Meta(gt=0, le=LONGEST)]
 
 
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +39,8 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_key: tuple[str, ...] = ()
     retries: Annotated[int, Meta(ge=0, le=1000)] | None = None
     retry_on: tuple[type[Exception], ...] = ()
+    queue_timeout: Timeout | None = None
+    total_timeout: Timeout | None = None
 
 
 class Given(TypedDict, total=False):
@@ -57,6 +63,11 @@ class Given(TypedDict, total=False):
 
     retry_on: type[Exception] | tuple[type[Exception], ...]
     """The exceptions after which a prediction is run again, in place of failing at once."""
+    queue_timeout: float
+    """How long after its creation a prediction is canceled if its first run has not begun, in seconds."""
+
+    total_timeout: float
+    """How long after its creation a prediction is canceled if it has not ended, in seconds."""
 
 
 T = TypeVar("T", bound=Target)

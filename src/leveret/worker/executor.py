@@ -20,10 +20,12 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 from msgspec import Raw
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
-from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
+from leveret.core import deadlines
+from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Raised, RetryWanted, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Runs
 from leveret.core.prediction import Means
@@ -33,7 +35,7 @@ from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
-from leveret.worker.hand import Hand, Held
+from leveret.worker.hand import Hand, Held, Unwanted
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
 
@@ -98,7 +100,7 @@ class Executor:
         for held, claim in zip(fresh, await self._claims(fresh, most=most), strict=True):
             match claim:
                 case Claimed():
-                    held.begin(claim, most=most)
+                    self._hand.begin(held, claim, most=most)
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
@@ -114,10 +116,10 @@ class Executor:
         return [_item(held, bytes(held.prediction.input)) for held in inline] + [item for item in fetched if item]
 
     async def _drop(self, items: Sequence[Item]) -> list[Item]:
-        """Those that are still wanted. What was canceled meanwhile ends here."""
-        canceled, wanted = _split(items, lambda item: self._hand.of(item.id).canceled)
+        """Those that are still wanted. What was canceled meanwhile, or is past its deadline, ends here."""
         now = time.time()
-        ended = [Ended(item.id, item.attempt, Stopped(Means.NOT_BEGUN), 0.0) for item in canceled]
+        wanted, unwanted = _split(items, lambda item: self._hand.wants(item.id, at=now))
+        ended = [Ended(item.id, item.attempt, Stopped(Means.NOT_BEGUN), 0.0) for item in unwanted]
         await self._settle([self._decide(end, at=now) for end in ended])
         return wanted
 
@@ -198,7 +200,7 @@ class Executor:
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
         held = self._hand.of(end.id)
-        return held, decide(
+        verdict = decide(
             end.outcome,
             at=at,
             attempt=end.attempt,
@@ -208,6 +210,7 @@ class Executor:
             suspect=held.claimed.suspect,
             jitter=random.random(),  # noqa: S311 - no secret
         )
+        return held, _explained(verdict) if held.unwanted is Unwanted.OVERDUE else verdict
 
     async def _record(self, judged: Sequence[Judged]) -> list[bool]:
         """False where a run was no longer ours to end."""
@@ -234,6 +237,15 @@ class Executor:
 
 def _item(held: Held, content: bytes) -> Item:
     return Item(held.run.id, held.run.attempt, content)
+
+
+def _explained(verdict: Verdict) -> Verdict:
+    """The same, but a run that was stopped because its deadline has passed says so."""
+    match verdict:
+        case Finish(Canceled(attempt=int(attempt), stopped=how) as ending):
+            return Finish(replace(ending, error=deadlines.error(how, runs=attempt - 1)))
+        case _:
+            return verdict
 
 
 def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:

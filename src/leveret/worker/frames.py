@@ -57,6 +57,8 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     streams: bool
     max_attempts: int | None = None
     """How many runs of a prediction may be charged, if the model says so."""
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):

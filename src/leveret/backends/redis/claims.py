@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from leveret.backends.redis.connection import Reply
+from leveret.core import deadlines
 from leveret.core.events import Canceled, Failed
 from leveret.core.ports import Busy, Claim, Claimed, Early, Finished
 from leveret.core.prediction import Means
@@ -16,10 +18,16 @@ MISSING: Final = -2
 
 _ENDED: Final = 0
 _BUSY: Final = -1
-_CANCELED_WAITING: Final = -3
-_CANCELED_LOST: Final = -4
-_SPENT_WAITING: Final = -5
 _SPENT_LOST: Final = -6
+
+_REFUSED: Final[Mapping[int, Canceled]] = {
+    -3: Canceled(0.0, stopped=Means.NOT_BEGUN),
+    -4: Canceled(0.0, error=LOST_WORKER),
+    -8: Canceled(0.0, error=deadlines.BEFORE_IT_STARTED, stopped=Means.NOT_BEGUN),
+    -9: Canceled(0.0, error=deadlines.BEFORE_IT_RAN_AGAIN, stopped=Means.NOT_BEGUN),
+    -10: Canceled(0.0, error=deadlines.WHILE_IT_RAN),
+}
+"""The answers when it is not wanted any more, and the end of each, but for when that is."""
 
 
 def claim(answer: Reply) -> Claim:
@@ -29,7 +37,7 @@ def claim(answer: Reply) -> Claim:
             return Claimed(attempt, charged, suspect.decode())
         case int(number) if number == _BUSY:
             return Busy()
-        case int(number) if number in (_ENDED, _CANCELED_WAITING, _CANCELED_LOST):
+        case int(number) if number == _ENDED or number in _REFUSED:
             return Finished()
         case [int(), int(), int()]:
             return Finished()
@@ -42,10 +50,8 @@ def claim(answer: Reply) -> Claim:
 def ending(answer: Reply, *, at: float, most: int | None) -> Canceled | Failed | None:
     """With what the prediction ends now, if this is the answer to its claim."""
     match answer:
-        case int(number) if number == _CANCELED_WAITING:
-            return Canceled(at, stopped=Means.NOT_BEGUN)
-        case int(number) if number == _CANCELED_LOST:
-            return Canceled(at, error=LOST_WORKER)
+        case int(number) if (refused := _REFUSED.get(number)) is not None:
+            return Canceled(at, error=refused.error, stopped=refused.stopped)
         case [int(number), int(attempt), int(charged)] if most is not None:
             cause = LOST_WORKER if number == _SPENT_LOST else NO_RUN_LEFT
             return exhausted(cause, at=at, attempt=attempt, charged=charged, max_attempts=most)

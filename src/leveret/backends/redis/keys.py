@@ -7,6 +7,7 @@
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
+{ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
 {ns}:cards              hash    the cards by model
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
@@ -22,6 +23,7 @@ class Keys:
         self.outstanding = f"{namespace}:outstanding"
         self.outbox = f"{namespace}:outbox"
         self.leases = f"{namespace}:leases"
+        self.deadlines = f"{namespace}:deadlines"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
         self._records = f"{namespace}:p:"

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from leveret.backends.redis import claims, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
-from leveret.backends.redis.claims import MISSING
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.follow import Logs
@@ -124,7 +123,7 @@ class RedisStore:
             match requested:
                 case bytes(worker):
                     return worker.decode()
-                case answer if answer == MISSING:
+                case answer if answer == claims.MISSING:
                     raise PredictionNotFound(prediction_id=prediction_id)
                 case answer if answer != _WAITS:
                     return None
@@ -141,7 +140,7 @@ class RedisStore:
         at = time.time()
         commands = self._commands.claims(predictions, worker=worker, lease=lease, most=most, at=at)
         answers = await self._batcher.send(commands)
-        missing = [place for place, answer in enumerate(answers) if answer == MISSING]
+        missing = [place for place, answer in enumerate(answers) if answer == claims.MISSING]
         if missing:
             rebuilding = [self._commands.rebuild(predictions[place], at=at) for place in missing]
             again = await self._batcher.send(rebuilding + [commands[place] for place in missing])
@@ -194,6 +193,10 @@ class RedisStore:
     async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._due(self._keys.leases, age=0, hold=hold, limit=limit)
+
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._due(self._keys.deadlines, age=0, hold=hold, limit=limit)
 
     async def _end_refused(
         self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float

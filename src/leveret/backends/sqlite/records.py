@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from leveret.core import events, lifecycle, wire
+from leveret.core.deadlines import due
 from leveret.core.events import Entry, Event, Queued
 from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
@@ -82,8 +83,9 @@ def find(connection: Connection, prediction_id: str) -> Record | None:
 def insert(connection: Connection, prediction: Prediction, *, at: float) -> Record:
     """A new record, with the first event in its log."""
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt, charged) VALUES (?, ?, ?, 'starting', ?, ?)",
-        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged),
+        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at)"
+        " VALUES (?, ?, ?, 'starting', ?, ?, ?)",
+        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged, due(prediction)),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
     connection.execute(
@@ -103,14 +105,18 @@ def advance(
     fields: dict[str, Field] = {}
     status: Field = record.status
     attempt: Field = record.attempt
+    final = False
     for event in follow:
         change = lifecycle.change(event)
         if status not in change.allowed or change.attempt not in (None, attempt):
             return []
         fields.update(change.fields)
+        final = change.final
         status, attempt = fields.get("status", status), fields.get("attempt", attempt)
     values: dict[str, Column] = {name: _column(value) for name, value in fields.items()}
     values["length"] = record.length + len(follow)
+    if final:
+        values["overdue_at"] = None
     if columns:
         values.update(columns)
     connection.execute(_update(tuple(values)), (*values.values(), record.seq))

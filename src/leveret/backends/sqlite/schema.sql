@@ -31,13 +31,15 @@ CREATE TABLE IF NOT EXISTS predictions (
     appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append
     due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
-    mend_at      REAL NOT NULL DEFAULT 0             -- from when the sweeper may find that the lease has lapsed
+    mend_at      REAL NOT NULL DEFAULT 0,            -- from when the sweeper may find that the lease has lapsed
+    overdue_at   REAL                                -- from when the sweeper may find that a deadline has passed
 );
 
 -- For search, and for how much an account has outstanding. An id sorts by time.
 CREATE INDEX IF NOT EXISTS predictions_by_status ON predictions (account, status, id);
 CREATE INDEX IF NOT EXISTS predictions_by_model ON predictions (account, model, status, id);
 CREATE INDEX IF NOT EXISTS predictions_running ON predictions (mend_at) WHERE status = 'processing';
+CREATE INDEX IF NOT EXISTS predictions_with_deadline ON predictions (overdue_at) WHERE overdue_at IS NOT NULL;
 
 -- The logs. Number 0 is the prediction as it was submitted; the events are numbered from 1.
 CREATE TABLE IF NOT EXISTS log (

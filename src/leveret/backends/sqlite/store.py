@@ -103,6 +103,10 @@ class SqliteStore:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.lapsed, hold=hold, limit=limit))
 
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.write(partial(upkeep.overdue, hold=hold, limit=limit))
+
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
 
@@ -121,7 +125,8 @@ def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
     known = records.read(connection, prediction.id)
     if known is not None:
         return known
-    created = replace(prediction, lane=lane_for(records.outstanding(connection, prediction)))
+    outstanding = records.outstanding(connection, prediction)
+    created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
     records.insert(connection, created, at=time.time())
     upkeep.publishing(connection, created)
     return created

@@ -6,8 +6,11 @@ import time
 from collections.abc import Sequence
 from sqlite3 import Connection
 
+from msgspec.structs import replace
+
 from leveret.backends.sqlite import records, upkeep
 from leveret.backends.sqlite.records import Column, News, Record
+from leveret.core.deadlines import bounded, overdue
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
 from leveret.core.ports import Busy, Claim, Claimed, Early, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status
@@ -29,15 +32,16 @@ def claim(
         elif record.held(now):
             mine = record.holder == worker
             claims.append(Claimed(record.attempt, record.charged, record.suspect) if mine else Busy())
-        elif (ending := _ending(record, most, at=now)) is not None:
+        elif (ending := _ending(prediction, record, most, at=now)) is not None:
+            upkeep.published(connection, [prediction.id])  # as its message is here
             claims.append(Finished())
             news.append((prediction.id, records.advance(connection, record, [ending])))
         elif record.status == Status.STARTING and record.due > now:
             claims.append(Early(record.due - now))
         else:
-            claimed, entries = _start(connection, record, worker=worker, now=now, lease=lease)
+            answer, entries = _start(connection, prediction, record, worker=worker, now=now, lease=lease)
             upkeep.published(connection, [prediction.id])  # as its message is here
-            claims.append(claimed)
+            claims.append(answer)
             news.append((prediction.id, entries))
     return claims, news
 
@@ -107,8 +111,8 @@ def cancel(connection: Connection, *, prediction_id: str) -> tuple[str | None, N
 
 
 def _start(
-    connection: Connection, record: Record, *, worker: str, now: float, lease: float
-) -> tuple[Claimed, list[Entry]]:
+    connection: Connection, prediction: Prediction, record: Record, *, worker: str, now: float, lease: float
+) -> tuple[Claim, list[Entry]]:
     """The next run; one whose worker was lost is reset first, and counts against the limit: it may be to blame."""
     claimed = Claimed(record.attempt + 1, record.spent, record.suspect)
     follow: list[Event] = []
@@ -117,14 +121,20 @@ def _start(
     follow.append(Started(at=now, attempt=claimed.attempt, worker=worker))
     until = now + lease
     columns: dict[str, Column] = {"holder": worker, "appended": 0, "lease": until, "mend_at": until}
+    if record.attempt == 0 and prediction.start_by is not None:
+        columns["overdue_at"] = prediction.deadline
     return claimed, records.advance(connection, record, follow, columns)
 
 
-def _ending(record: Record, most: int | None, *, at: float) -> Canceled | Failed | None:
+def _ending(prediction: Prediction, record: Record, most: int | None, *, at: float) -> Canceled | Failed | None:
     """The end of what is not run again, whether it waits or its worker was lost; None: it is."""
     lost = record.status == Status.PROCESSING
     if record.canceling:
         return Canceled(at, error=LOST_WORKER) if lost else Canceled(at, stopped=Means.NOT_BEGUN)
+    if bounded(prediction):
+        late = overdue(replace(prediction, status=Status(record.status), attempt=record.attempt), at)
+        if late is not None:
+            return late
     if most is not None and record.spent >= most:
         cause = LOST_WORKER if lost else NO_RUN_LEFT
         return exhausted(cause, at=at, attempt=record.attempt, charged=record.spent, max_attempts=most)

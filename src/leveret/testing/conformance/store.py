@@ -5,6 +5,7 @@ from __future__ import annotations
 from leveret.testing.conformance.bounds import BoundConformance
 from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
+from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
@@ -25,6 +26,8 @@ class StoreConformance(
     RegistryConformance,
     UpkeepConformance,
     LapsedConformance,
+    DeadlineConformance,
+    OverdueConformance,
 ):
     """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
 

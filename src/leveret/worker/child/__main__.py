@@ -78,6 +78,8 @@ def _ready(model: Model) -> Ready:
         batch_window=model.options.batch_window,
         streams=model.streams,
         max_attempts=None if model.options.retries is None else model.options.retries + 1,
+        queue_timeout=model.options.queue_timeout,
+        total_timeout=model.options.total_timeout,
     )
 
 
