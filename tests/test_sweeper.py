@@ -196,10 +196,11 @@ async def bounded(family: Family, *, start_by: float | None = None, deadline: fl
 
 
 async def begun(family: Family, *, deadline: float) -> Prediction:
-    """Claimed by a worker that shows signs of life and does nothing else."""
-    prediction = await bounded(family, deadline=deadline)
-    assert [Claimed(1)] == await family.store.claim([prediction], worker="w1", lease=60.0)
-    return prediction
+    """Claimed, in time, by a worker that shows signs of life and does nothing else."""
+    while True:
+        prediction = await bounded(family, deadline=deadline)
+        if await family.store.claim([prediction], worker="w1", lease=60.0) == [Claimed(1)]:
+            return prediction
 
 
 async def passed(at: float | None) -> None:

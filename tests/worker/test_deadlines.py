@@ -16,7 +16,7 @@ from tests.worker.arrange import GATED, PATIENCE, QUICK, Family, appears, let_go
 
 pytestmark = pytest.mark.slow
 
-SOON = 2.0
+SOON = 3.0
 """Seconds in which a run has begun for certain."""
 
 ALONE = replace(QUICK, cancel_grace=0.2, beat=60.0, lease=120.0, max_attempts=1)
