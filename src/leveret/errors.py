@@ -1,12 +1,14 @@
 """Every error Leveret raises, in one tree.
 
 LeveretError
-├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound
+├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
+│                        DeadLetterNotFound
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
+├── NotRetriable         a dead letter that asks for no prediction
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
 └── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
@@ -73,6 +75,13 @@ class BlobNotFound(NotFound):
 
     code = "blob_not_found"
     message = "the stored value {key!r} is gone"
+
+
+class DeadLetterNotFound(NotFound):
+    """No dead letter has this id."""
+
+    code = "dead_letter_not_found"
+    message = "there is no dead letter {letter_id!r}: it never was one, or it has been retried or purged"
 
 
 class BlobDamaged(LeveretError):
@@ -177,6 +186,14 @@ class IllegalTransition(LeveretError):
     code = "illegal_transition"
     status = 409
     message = "a prediction that is {status} (attempt {attempt}) cannot take the event {event!r}"
+
+
+class NotRetriable(LeveretError):
+    """A dead letter that asks for no prediction."""
+
+    code = "not_retriable"
+    status = 409
+    message = "the dead letter {letter_id!r} is no prediction, so there is nothing to run; look at it, then purge it"
 
 
 class Undecodable(LeveretError):

@@ -16,6 +16,7 @@ from leveret.core.events import (
     Reset,
     Started,
     Succeeded,
+    Why,
 )
 from leveret.core.prediction import Blob, Means, Prediction
 
@@ -43,7 +44,13 @@ events: st.SearchStrategy[Event] = st.one_of(
         output=st.one_of(jsons, st.just(UNSET)),
         output_blob=st.none() | blobs,
     ),
-    st.builds(Failed, at=times, error=st.text(max_size=8), attempt=st.none() | attempts),
+    st.builds(
+        Failed,
+        at=times,
+        error=st.text(max_size=8),
+        attempt=st.none() | attempts,
+        dead=st.none() | st.sampled_from(Why),
+    ),
     st.builds(
         Canceled,
         at=times,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from leveret.core import events as log
 from leveret.core import lifecycle
-from leveret.core.events import Canceled, Event, Failed, Logs, Output, Queued, Reset, Started, Succeeded
+from leveret.core.events import Canceled, Event, Failed, Logs, Output, Queued, Reset, Started, Succeeded, Why
 from leveret.core.prediction import NULL, Means, Prediction, Status
 from leveret.errors import IllegalTransition
 from tests.core.strategies import events, reports, submissions
@@ -180,3 +180,11 @@ def test_a_reset_says_how_many_runs_are_charged() -> None:
     record = lifecycle.fold(FRESH, history)
 
     assert (2, 1) == (record.attempt, record.charged)
+
+
+def test_only_what_waits_can_be_undeliverable() -> None:
+    undeliverable = Failed(3.0, "it came back too often", dead=Why.UNDELIVERABLE)
+
+    assert lifecycle.apply(FRESH, undeliverable).status is Status.FAILED
+    with pytest.raises(IllegalTransition):
+        lifecycle.apply(lifecycle.apply(FRESH, Started(2.0, 1, "w1")), undeliverable)

@@ -6,6 +6,7 @@ seconds); what a run reports carries the run's `attempt` too, the fence that ref
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -13,6 +14,17 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from leveret.core.prediction import Blob, Means
 from leveret.errors import Undecodable
+
+
+class Why(StrEnum):
+    """Why something has failed for good and is kept as a dead letter."""
+
+    POISON = "poison"
+    EXHAUSTED = "exhausted"
+    UNDELIVERABLE = "undeliverable"
+    """The broker gave it to workers too often, and none of them began a run."""
+    FOREIGN = "foreign"
+    """A message that is not ours."""
 
 
 class Queued(Struct, frozen=True, tag="queued"):
@@ -77,11 +89,15 @@ class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
-    """It has failed for good. `attempt` is absent when that was decided outside of any run."""
+    """It has failed for good. `attempt` is absent when that was decided outside of any run.
+
+    With `dead` it is kept as a dead letter. Undeliverable is what only a prediction that waits can be.
+    """
 
     at: float
     error: str
     attempt: int | None = None
+    dead: Why | None = None
 
 
 class Canceled(Struct, frozen=True, tag="canceled", omit_defaults=True):

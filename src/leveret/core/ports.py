@@ -1,7 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, four small Protocols, each named for who needs it: Predictions, Runs, Registry, Upkeep.
+* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters.
 * Blobs: large values.
 """
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.letters import DeadLetter
 from leveret.core.prediction import Blob, Prediction, Status
 
 
@@ -216,8 +218,30 @@ class Upkeep(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Protocol):
-    """All four, as one backend class."""
+class Letters(Protocol):
+    """The dead letters: what has failed for good, until somebody discards it.
+
+    A change that ends a prediction with `Failed.dead` set writes its letter in the same transaction.
+    """
+
+    async def letters(self, *, before: str | None = None, limit: int, model: str | None = None) -> list[DeadLetter]:
+        """Those with an id below `before`, the highest ids first. With a model: only the model's predictions."""
+        ...
+
+    async def letter(self, letter_id: str) -> DeadLetter:
+        """One of them. Raises DeadLetterNotFound."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep what has no record. If there is a letter with its id already, that stays as it is."""
+
+    async def discard(self, letter_ids: Sequence[str]) -> int:
+        """Forget these; answers how many of them there were."""
+        ...
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
+    """All five, as one backend class."""
 
 
 class Blobs(Protocol):

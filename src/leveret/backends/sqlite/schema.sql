@@ -64,6 +64,16 @@ CREATE TABLE IF NOT EXISTS presence (
     PRIMARY KEY (model, worker)
 ) WITHOUT ROWID;
 
+-- What has failed for good. It stands for itself: its record may be gone.
+CREATE TABLE IF NOT EXISTS letters (
+    seq     INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL UNIQUE,
+    model   TEXT NOT NULL,  -- empty of a foreign message
+    body    BLOB NOT NULL,
+    failure BLOB NOT NULL   -- JSON: the event
+);
+CREATE INDEX IF NOT EXISTS letters_by_model ON letters (model, id);
+
 -- The broker --------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS queues (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
@@ -23,6 +24,7 @@ class StoreConformance(
     RegistryConformance,
     UpkeepConformance,
     LapsedConformance,
+    LettersConformance,
 ):
     """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
 

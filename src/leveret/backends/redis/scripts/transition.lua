@@ -1,6 +1,7 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
--- KEYS: record, log, leases, outstanding, outbox
+-- KEYS: record, log, leases, outstanding, outbox;
+--   if it becomes a dead letter by this: letter, dead letters, dead letters by model
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
 --   '1' if that is final, how many statuses are allowed, they..., how many fields to delete, their names...,
 --   the fields to set: name, value...
@@ -32,6 +33,12 @@ if final == '1' then
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
   end
+end
+if KEYS[6] then
+  local model = string.match(owner, '^[^ ]+')
+  redis.call('HSET', KEYS[6], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
+  redis.call('ZADD', KEYS[7], 0, id)
+  redis.call('ZADD', KEYS[8], 0, model .. ' ' .. id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1
