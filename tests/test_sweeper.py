@@ -15,6 +15,7 @@ from leveret.config import SweeperSettings
 from leveret.core.events import Succeeded, name
 from leveret.core.ports import Claimed, Finished, Running
 from leveret.core.prediction import Prediction, new_id
+from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from tests.worker.arrange import Family, opened, take_one
 
@@ -32,7 +33,8 @@ async def family(tmp_path: Path) -> AsyncIterator[Family]:
 
 
 def sweeper(family: Family, settings: SweeperSettings = NOW) -> Sweeper:
-    return Sweeper(upkeep=family.store, broker=family.broker, settings=settings)
+    rejections = Rejections(broker=family.broker, store=family.store)
+    return Sweeper(upkeep=family.store, broker=family.broker, rejections=rejections, settings=settings)
 
 
 async def unconfirmed(family: Family) -> Prediction:
@@ -95,6 +97,17 @@ async def test_a_run_that_shows_signs_of_life_or_has_ended_is_left_alone(family:
 
     assert (0, 0) == (alive, await sweeper(family).sweep())
     assert [Finished()] == await family.store.claim([prediction], worker="other", lease=30.0)
+
+
+async def test_what_the_broker_has_given_up_becomes_a_dead_letter(family: Family) -> None:
+    prediction = await unconfirmed(family)
+    await sweeper(family).sweep()
+    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+        (await take_one(deliveries)).reject()
+
+    assert 0 == await sweeper(family).sweep()
+
+    assert prediction.id == (await family.store.letter(prediction.id)).id
 
 
 async def kinds(family: Family, prediction: Prediction, count: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 1. A prediction whose publish was never confirmed is published again, under the same id.
 2. A run whose lease has expired gets a message again, so that another worker takes it.
+3. What the broker has given up becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from leveret.config import SweeperSettings
 from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
+from leveret.rejections import Rejections
 
 LIMIT: Final = 1000
 """How many predictions one sweep takes of each kind."""
@@ -27,9 +29,10 @@ _log = structlog.get_logger()
 class Sweeper:
     """Sweeps every `settings.period` seconds, give or take a fifth, until it is cancelled."""
 
-    def __init__(self, *, upkeep: Upkeep, broker: Broker, settings: SweeperSettings) -> None:
+    def __init__(self, *, upkeep: Upkeep, broker: Broker, rejections: Rejections, settings: SweeperSettings) -> None:
         self._upkeep = upkeep
         self._broker = broker
+        self._rejections = rejections
         self._settings = settings
 
     async def run(self) -> None:
@@ -51,7 +54,9 @@ class Sweeper:
         if sent:
             await self._upkeep.published(sent)
         lapsed = await self._upkeep.lapsed(hold=settings.hold, limit=LIMIT)
-        return len(sent) + len(await self._publish(lapsed, "its worker was lost"))
+        revived = await self._publish(lapsed, "its worker was lost")
+        await self._rejections.collect()
+        return len(sent) + len(revived)
 
     async def _publish(self, predictions: Sequence[Prediction], why: str) -> list[str]:
         results = await asyncio.gather(*[self._publish_one(prediction) for prediction in predictions])

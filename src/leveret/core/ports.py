@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -39,7 +39,21 @@ class Delivery(Protocol):
         """
 
     def reject(self) -> None:
-        """It can never be dealt with: keep it as a dead letter."""
+        """It can never be dealt with: it is kept among what is `rejected`."""
+
+
+class Rejected(Struct, frozen=True):
+    """A message that its queue has given up `at` that time, and the `reason`: it was rejected or came back too often.
+
+    `prediction` is what it asks for; None if it is no message of ours, or stood in a queue that is not its own. `ack`
+    says that it is dealt with: what is not acknowledged comes again.
+    """
+
+    body: bytes
+    prediction: Prediction | None
+    reason: str
+    at: float
+    ack: Callable[[], None]
 
 
 class Deliveries(Protocol):
@@ -76,6 +90,13 @@ class Broker(Protocol):
 
     async def depth(self, model: str) -> tuple[int, ...]:
         """How many messages wait in each lane."""
+        ...
+
+    def rejected(self, *, limit: int) -> AbstractAsyncContextManager[list[Rejected]]:
+        """Up to `limit` messages that were given up, oldest first; nobody else gets them meanwhile.
+
+        On leaving, what was not acknowledged goes back. Raises BrokerUnavailable.
+        """
         ...
 
     async def tell(self, worker: str, message: bytes) -> None:

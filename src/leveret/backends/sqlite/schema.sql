@@ -98,7 +98,8 @@ CREATE TABLE IF NOT EXISTS delayed (
 );
 CREATE INDEX IF NOT EXISTS delayed_by_due ON delayed (due);
 
-CREATE TABLE IF NOT EXISTS dead (
+-- What was rejected, until the sweeper has seen to it.
+CREATE TABLE IF NOT EXISTS rejected (
     seq    INTEGER PRIMARY KEY,
     at     REAL NOT NULL,
     reason TEXT NOT NULL,
