@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.gateway import problems
+from leveret.gateway.admin import operations as admin
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.inputs import InputProblem
 from leveret.gateway.models import ModelPage, ModelView
@@ -29,7 +30,7 @@ from leveret.gateway.predictions import PredictionPage
 from leveret.gateway.schemas import REFERENCE, Schema, components, redirected
 from leveret.gateway.views import PredictionView, Views
 
-_SENT: Final = (PredictionView, PredictionPage, ModelView, ModelPage, problems.Problem, InputProblem)
+_SENT: Final = (PredictionView, PredictionPage, ModelView, ModelPage, problems.Problem, InputProblem, *admin.SENT)
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -61,7 +62,7 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "servers": [{"url": base_url}],
-        "paths": paths([*OPERATIONS, *own]),
+        "paths": paths([*OPERATIONS, *admin.OPERATIONS, *own]),
         "components": {
             "schemas": {**_sent_schemas(), **_model_schemas(served, names)},
             "parameters": PARAMETERS,
