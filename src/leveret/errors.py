@@ -4,11 +4,13 @@ LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
-├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed
+├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
+│                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
+├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
 └── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
@@ -173,6 +175,16 @@ class PublishUnconfirmed(Unavailable):
     message = "the broker did not confirm in time; the prediction is stored and will be published again"
 
 
+class GatewayUnreachable(Unavailable):
+    """No gateway answers at this address."""
+
+    code = "gateway_unreachable"
+    message = (
+        "no gateway answers at {url} ({reason}); start one with `leveret serve` or `leveret gateway`, or say where "
+        "it is with --url or LEVERET_URL"
+    )
+
+
 class InvalidOutput(LeveretError):
     """A model returned what cannot be passed on."""
 
@@ -194,6 +206,13 @@ class NotRetriable(LeveretError):
     code = "not_retriable"
     status = 409
     message = "the dead letter {letter_id!r} is no prediction, so there is nothing to run; look at it, then purge it"
+
+
+class GatewayRefused(LeveretError):
+    """A gateway has answered something else than what was asked of it."""
+
+    code = "gateway_refused"
+    message = "{detail}"
 
 
 class Undecodable(LeveretError):
