@@ -5,7 +5,6 @@ from __future__ import annotations
 from hashlib import sha256
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from leveret.core import wire
 from leveret.core.events import Failed, Why
@@ -53,4 +52,13 @@ def renewed(letter: DeadLetter, *, at: float) -> Prediction:
     if prediction is None:
         raise NotRetriable(letter_id=letter.id)
     fresh = new_id(letter.failure.at, sha256(letter.id.encode()).digest()[:_RANDOMNESS])
-    return replace(prediction, id=fresh, created_at=at, attempt=0, charged=0, deadline=None)
+    return Prediction(
+        id=fresh,
+        model=prediction.model,
+        version=prediction.version,
+        account=prediction.account,
+        lane=prediction.lane,
+        input=prediction.input,
+        input_blob=prediction.input_blob,
+        created_at=at,
+    )
