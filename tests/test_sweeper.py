@@ -21,6 +21,7 @@ from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
 from leveret.core.ports import Claimed, Finished, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
+from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from tests.worker.arrange import PATIENCE, Family, opened, take_one
 
@@ -38,7 +39,8 @@ async def family(tmp_path: Path) -> AsyncIterator[Family]:
 
 
 def sweeper(family: Family, settings: SweeperSettings = NOW) -> Sweeper:
-    return Sweeper(upkeep=family.store, broker=family.broker, settings=settings)
+    rejections = Rejections(broker=family.broker, store=family.store)
+    return Sweeper(upkeep=family.store, broker=family.broker, rejections=rejections, settings=settings)
 
 
 async def unconfirmed(family: Family) -> Prediction:
@@ -109,7 +111,9 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
 ) -> None:
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
-    await Sweeper(upkeep=family.store, broker=Away(family.database), settings=NOW).sweep()
+    away = Away(family.database)
+    rejections = Rejections(broker=away, store=family.store)
+    await Sweeper(upkeep=family.store, broker=away, rejections=rejections, settings=NOW).sweep()
 
     record = await family.store.get(prediction.id)
     assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)
@@ -207,6 +211,17 @@ async def passed(at: float | None) -> None:
     """Wait until that time has passed."""
     assert at is not None
     await asyncio.sleep(max(0.0, at - time.time()) + 0.001)
+
+
+async def test_what_the_broker_has_given_up_becomes_a_dead_letter(family: Family) -> None:
+    prediction = await unconfirmed(family)
+    await sweeper(family).sweep()
+    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+        (await take_one(deliveries)).reject()
+
+    assert 0 == await sweeper(family).sweep()
+
+    assert prediction.id == (await family.store.letter(prediction.id)).id
 
 
 async def kinds(family: Family, prediction: Prediction, count: int) -> list[str]:

@@ -25,6 +25,9 @@ Given: TypeAlias = Mapping[str, Value]
 FILE: Final = Path("leveret.toml")
 _PREFIX: Final = "LEVERET_"
 
+FOR_CLIENTS: Final = frozenset({"LEVERET_URL"})
+"""Variables that are no options of a process here: they tell commands where a gateway is."""
+
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
 
@@ -183,7 +186,9 @@ def _from_file(file: Path) -> Given:
 def _from_environment(environment: Mapping[str, str], rows: Mapping[str, Option]) -> Given:
     names = {row.variable: row.name for row in rows.values()}
     return {
-        names.get(variable, variable): value for variable, value in environment.items() if variable.startswith(_PREFIX)
+        names.get(variable, variable): value
+        for variable, value in environment.items()
+        if variable.startswith(_PREFIX) and variable not in FOR_CLIENTS
     }
 
 

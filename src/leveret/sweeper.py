@@ -3,6 +3,7 @@
 1. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
 2. A prediction whose publish was never confirmed is published again, under the same id.
 3. A run whose lease has expired gets a message again, so that another worker takes it.
+4. What the broker has given up becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from leveret.core.events import Canceled, Failed
 from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction, Status
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
+from leveret.rejections import Rejections
 
 LIMIT: Final = 1000
 """How many predictions one sweep takes of each kind."""
@@ -40,9 +42,12 @@ class SweptStore(Upkeep, Protocol):
 class Sweeper:
     """Sweeps every `settings.period` seconds, give or take a fifth, until it is cancelled."""
 
-    def __init__(self, *, upkeep: SweptStore, broker: Broker, settings: SweeperSettings) -> None:
+    def __init__(
+        self, *, upkeep: SweptStore, broker: Broker, rejections: Rejections, settings: SweeperSettings
+    ) -> None:
         self._upkeep = upkeep
         self._broker = broker
+        self._rejections = rejections
         self._settings = settings
 
     async def run(self) -> None:
@@ -65,7 +70,9 @@ class Sweeper:
         if sent:
             await self._upkeep.published(sent)
         lapsed = await self._upkeep.lapsed(hold=settings.hold, limit=LIMIT)
-        return len(sent) + len(await self._publish(lapsed, "its worker was lost"))
+        revived = await self._publish(lapsed, "its worker was lost")
+        await self._rejections.collect()
+        return len(sent) + len(revived)
 
     async def _end_overdue(self) -> None:
         """A run is found twice before it is ended: what was found is held for as long as the head start lasts."""

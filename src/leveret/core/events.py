@@ -16,6 +16,19 @@ from leveret.core.prediction import Blob, Means
 from leveret.errors import Undecodable
 
 
+class Why(StrEnum):
+    """Why something has failed for good and is kept as a dead letter."""
+
+    POISON = "poison"
+    """Its runs have crashed the model processes of two workers."""
+    EXHAUSTED = "exhausted"
+    """As many of its runs are charged as it may have."""
+    UNDELIVERABLE = "undeliverable"
+    """The broker gave it to workers too often, and none of them began a run."""
+    FOREIGN = "foreign"
+    """A message that is not ours."""
+
+
 class Queued(Struct, frozen=True, tag="queued"):
     """Accepted: the first entry of every log."""
 
@@ -81,19 +94,11 @@ class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):
     output_blob: Blob | None = None
 
 
-class Why(StrEnum):
-    """Why a prediction is a dead letter: none of its runs has come to a result."""
-
-    POISON = "poison"
-    """Its runs have crashed the model processes of two workers."""
-    EXHAUSTED = "exhausted"
-    """As many of its runs are charged as it may have."""
-
-
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """It has failed for good. `attempt` is absent when that was decided outside of any run.
 
-    `dead` is absent when the model itself has said what is wrong: such a prediction is no dead letter.
+    `dead` is absent when the model itself has said what is wrong; with it, it is kept as a dead letter.
+    Undeliverable is what only a prediction that waits can be.
     """
 
     at: float

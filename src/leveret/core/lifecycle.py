@@ -29,6 +29,7 @@ from leveret.core.events import (
     Reset,
     Started,
     Succeeded,
+    Why,
     name,
 )
 from leveret.core.prediction import NULL, UNFINISHED, Blob, Means, Prediction, Status
@@ -119,7 +120,7 @@ def _fits(prediction: Prediction, demanded: Change) -> bool:
 
 def _allowed(event: Event) -> frozenset[Status]:
     match event:
-        case Canceled(attempt=None, stopped=Means.NOT_BEGUN):
+        case Canceled(attempt=None, stopped=Means.NOT_BEGUN) | Failed(attempt=None, dead=Why.UNDELIVERABLE):
             return _WAITING
         case _:
             return ALLOWED[type(event)]

@@ -1,13 +1,14 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, four small Protocols, each named for who needs it: Predictions, Runs, Registry, Upkeep.
+* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters.
 * Blobs: large values.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.letters import DeadLetter
 from leveret.core.prediction import Blob, Prediction, Status
 
 
@@ -37,7 +39,21 @@ class Delivery(Protocol):
         """
 
     def reject(self) -> None:
-        """It can never be dealt with: keep it as a dead letter."""
+        """It can never be dealt with: it is kept among what is `rejected`."""
+
+
+class Rejected(Struct, frozen=True):
+    """A message that its queue has given up `at` that time, and the `reason`: it was rejected or came back too often.
+
+    `prediction` is what it asks for; None if it is no message of ours, or stood in a queue that is not its own. `ack`
+    says that it is dealt with: what is not acknowledged comes again.
+    """
+
+    body: bytes
+    prediction: Prediction | None
+    reason: str
+    at: float
+    ack: Callable[[], None]
 
 
 class Deliveries(Protocol):
@@ -74,6 +90,13 @@ class Broker(Protocol):
 
     async def depth(self, model: str) -> tuple[int, ...]:
         """How many messages wait in each lane."""
+        ...
+
+    def rejected(self, *, limit: int) -> AbstractAsyncContextManager[list[Rejected]]:
+        """Up to `limit` messages that were given up, oldest first; nobody else gets them meanwhile.
+
+        On leaving, what was not acknowledged goes back. Raises BrokerUnavailable.
+        """
         ...
 
     async def tell(self, worker: str, message: bytes) -> None:
@@ -241,8 +264,30 @@ class Upkeep(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Protocol):
-    """All four, as one backend class."""
+class Letters(Protocol):
+    """The dead letters: what has failed for good, until somebody discards it.
+
+    A change that ends a prediction with `Failed.dead` set writes its letter in the same transaction.
+    """
+
+    async def letters(self, *, before: str | None = None, limit: int, model: str | None = None) -> list[DeadLetter]:
+        """Those with an id below `before`, the highest ids first. With a model: only the model's predictions."""
+        ...
+
+    async def letter(self, letter_id: str) -> DeadLetter:
+        """One of them. Raises DeadLetterNotFound."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep what has no record. If there is a letter with its id already, that stays as it is."""
+
+    async def discard(self, letter_ids: Sequence[str]) -> int:
+        """Forget these; answers how many of them there were."""
+        ...
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
+    """All five, as one backend class."""
 
 
 class Blobs(Protocol):

@@ -104,6 +104,8 @@ PARAMETERS: Final[Schema] = {
     "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
     "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
+    "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _TEXT),
+    "letter_id": _parameter("path", "letter_id", "the id of a dead letter", _TEXT),
     "after": _parameter("query", "after", "number of the last entry that is known", _NUMBER),
     "last_event_id": _parameter("header", "Last-Event-ID", "the same, as browsers send it; goes first", _TEXT),
 }
@@ -278,4 +280,4 @@ OPERATIONS: Final = (
         answers={200: ANYTHING},
     ),
 )
-"""The endpoints, apart from those of single models."""
+"""The endpoints, apart from those of single models and of the admin API."""

@@ -27,7 +27,7 @@ from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import Blob, Prediction, Priority, new_id
+from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
@@ -149,10 +149,31 @@ class Intake:
         Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
         knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
         """
-        if not self._broker.accepting:
-            raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
+        self._check_broker()
         prediction = await self._recorded(card, given, priority, limit)
         return Accepted(prediction, await self._queued(prediction))
+
+    async def accept_again(self, prediction: Prediction) -> Accepted:
+        """This prediction, whose id follows from what it repeats: accepting it again changes nothing.
+
+        So it may not end because the broker does not take it now: it stays in the outbox then, and the sweeper queues
+        it. Raises BrokerUnavailable, and then nothing has happened, or StoreUnavailable.
+        """
+        self._check_broker()
+        recorded = await self._store.create(prediction)
+        if recorded.status is not Status.STARTING:
+            return Accepted(recorded, confirmed=True)
+        try:
+            await self._broker.publish(recorded)
+        except Unavailable as error:
+            _log.warning("not queued yet", id=recorded.id, model=recorded.model, reason=str(error))
+            return Accepted(recorded, confirmed=False)
+        self._confirmations.add(recorded.id)
+        return Accepted(recorded, confirmed=True)
+
+    def _check_broker(self) -> None:
+        if not self._broker.accepting:
+            raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
 
     async def _recorded(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
         now = time.time()

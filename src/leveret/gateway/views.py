@@ -86,13 +86,16 @@ class Views:
         """
         if prediction.input_blob is None and prediction.output_blob is None:
             return _encoder.encode(view(prediction, base))
-        removed = False
-        try:
-            input_ = await self._whole(prediction.input, prediction.input_blob)
-        except BlobNotFound:
-            input_, removed = EMPTY, True
+        input_, removed = await self.input(prediction)
         output = await self._whole(prediction.output, prediction.output_blob)
         return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
+
+    async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
+        """The whole input, and whether it is gone, and so is shown empty."""
+        try:
+            return await self._whole(prediction.input, prediction.input_blob), False
+        except BlobNotFound:
+            return EMPTY, True
 
     async def _whole(self, inline: Raw, blob: Blob | None) -> Raw:
         """The value, from its blob if it has one. Raises BlobNotFound."""

@@ -12,7 +12,8 @@ from leveret.backends.redis.connection import Command, Part
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.scripts import Script, Scripts
 from leveret.core import deadlines, events, lanes, lifecycle, wire
-from leveret.core.events import Ending, Output, Queued, Report, Reset, Started
+from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, Started
+from leveret.core.letters import DeadLetter
 from leveret.core.ports import Running
 from leveret.core.prediction import Prediction
 from leveret.core.retry import LOST_WORKER, TOLERANCE
@@ -69,9 +70,13 @@ class Commands:
         keys = self._keys
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
+        dies = isinstance(ending, Failed) and ending.dead is not None
         return _call(
             self._scripts.transition,
-            (*self._of(prediction_id), keys.leases, keys.outstanding, keys.outbox, keys.deadlines),
+            (
+                *(*self._of(prediction_id), keys.leases, keys.outstanding, keys.outbox, keys.deadlines),
+                *(self._letter(prediction_id) if dies else ()),
+            ),
             prediction_id,
             events.encode(ending),
             "" if change.attempt is None else change.attempt,
@@ -109,6 +114,20 @@ class Commands:
             return _call(self._scripts.claim, keys, prediction.id, *parts)
         limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]
         return _call(self._scripts.claim, (*keys, self._keys.deadlines), prediction.id, *parts, *limits)
+
+    def bury(self, letter: DeadLetter) -> Command:
+        """Keep it, unless there is one with its id."""
+        prediction = letter.prediction
+        model = "" if prediction is None else prediction.model
+        failure = events.encode(letter.failure)
+        return _call(self._scripts.bury, self._letter(letter.id), letter.id, model, letter.body, failure)
+
+    def discard(self, letter_id: str) -> Command:
+        """Forget it."""
+        return _call(self._scripts.discard, self._letter(letter_id), letter_id)
+
+    def _letter(self, letter_id: str) -> tuple[str, str, str]:
+        return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
     def _create(self, prediction: Prediction, at: float, *arguments: Part) -> Command:
         account, due = prediction.account, deadlines.due(prediction)

@@ -19,6 +19,7 @@ from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.keys import Keys
+from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import events, lifecycle
@@ -70,13 +71,11 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
         await _stop(tasks)
 
 
-class RedisStore:
+class RedisStore(RedisLetters):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
-        self._batcher = batcher
-        self._commands = commands
-        self._keys = keys
+        super().__init__(batcher=batcher, commands=commands, keys=keys)
         self._logs = logs
 
     # Predictions

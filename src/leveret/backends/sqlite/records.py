@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from leveret.backends.sqlite import letters
 from leveret.core import events, lifecycle, wire
 from leveret.core.deadlines import due
-from leveret.core.events import Entry, Event, Queued
+from leveret.core.events import Entry, Event, Failed, Queued
 from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
 from leveret.core.ports import Query, Running
@@ -125,6 +126,8 @@ def advance(
         "INSERT INTO log (prediction, number, data) VALUES (?, ?, ?)",
         [(record.seq, entry.number, events.encode(entry.event)) for entry in entries],
     )
+    if isinstance(event := follow[-1], Failed) and event.dead is not None:
+        letters.write(connection, seq=record.seq, failure=event)
     return entries
 
 

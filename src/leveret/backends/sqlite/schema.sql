@@ -68,6 +68,16 @@ CREATE TABLE IF NOT EXISTS presence (
     PRIMARY KEY (model, worker)
 ) WITHOUT ROWID;
 
+-- What has failed for good. It stands for itself: its record may be gone.
+CREATE TABLE IF NOT EXISTS letters (
+    seq     INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL UNIQUE,
+    model   TEXT NOT NULL,  -- empty of a foreign message
+    body    BLOB NOT NULL,
+    failure BLOB NOT NULL   -- JSON: the event
+);
+CREATE INDEX IF NOT EXISTS letters_by_model ON letters (model, id);
+
 -- The broker --------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS queues (
@@ -92,7 +102,8 @@ CREATE TABLE IF NOT EXISTS delayed (
 );
 CREATE INDEX IF NOT EXISTS delayed_by_due ON delayed (due);
 
-CREATE TABLE IF NOT EXISTS dead (
+-- What was rejected, until the sweeper has seen to it.
+CREATE TABLE IF NOT EXISTS rejected (
     seq    INTEGER PRIMARY KEY,
     at     REAL NOT NULL,
     reason TEXT NOT NULL,

@@ -7,6 +7,7 @@ from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
@@ -28,6 +29,7 @@ class StoreConformance(
     LapsedConformance,
     DeadlineConformance,
     OverdueConformance,
+    LettersConformance,
 ):
     """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
 
