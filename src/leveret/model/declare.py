@@ -30,6 +30,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch: Annotated[int, Meta(ge=1)] | None = None
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
+    concurrency: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Given(TypedDict, total=False):
@@ -46,6 +47,9 @@ class Given(TypedDict, total=False):
 
     batch_key: str | tuple[str, ...]
     """The name of a parameter, or the names of several, whose values must be equal within one call."""
+
+    concurrency: int
+    """How many runs of an `async def` may be under way at once in each model process; otherwise one."""
 
 
 T = TypeVar("T", bound=Target)
@@ -98,6 +102,9 @@ def _options(target: Target, given: Given) -> Options:
         reason = (
             f"{options.name!r} is no name for a model: write @model(name='owner/name') with a-z, 0-9, '_', '.', '-'"
         )
+        raise ModelLoadError(where=where.of(target), reason=reason)
+    if options.concurrency is not None and options.batch is not None:
+        reason = "@model: batch and concurrency exclude each other: one call for many inputs, or many calls at once"
         raise ModelLoadError(where=where.of(target), reason=reason)
     for option in ("batch_window", "batch_key"):
         if option in given and options.batch is None:
