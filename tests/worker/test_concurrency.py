@@ -108,25 +108,6 @@ async def test_a_run_that_blocks_the_loop_is_ended_with_its_process_and_its_neig
     assert ["its model process was ended because a prediction beside it was canceled"] == [one.reason for one in resets]
 
 
-async def test_a_canceled_run_that_ends_well_does_not_put_the_blame_for_another_one_on_the_neighbours(
-    family: Family,
-) -> None:
-    async with family.serving(family.model(BLOCKED), replace(RUDE, max_attempts=1)):
-        ids = await submitted(family, "a", "b")
-        await began(family, *ids)
-        await family.cancel(ids["b"])
-        await family.result(ids["b"])
-        ids |= await submitted(family, "block")
-        await began(family, "block")
-        await family.cancel(ids["block"])
-        canceled = await family.result(ids["block"])
-        opened(family, "a", attempt=2)
-        neighbour = await family.result(ids["a"])
-
-    assert Means.TERMINATED is canceled.stopped
-    assert (Status.SUCCEEDED, None, 0) == how_it_ended(neighbour)
-
-
 async def test_a_crash_strikes_all_that_had_begun_and_none_that_waited(family: Family) -> None:
     async with family.serving(family.model(CRASHING), replace(QUICK, max_attempts=1)):
         ids = await submitted(family, "a", "b", "crash")
