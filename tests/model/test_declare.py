@@ -129,6 +129,8 @@ def marked(**options: object) -> Callable[..., object]:
         ({"retry_on": (OSError, 5)}, "Expected `type`, got `int` - at `$.retry_on[1]`"),
         ({"retry_on": int}, "retry_on takes kinds of Exception, such as ConnectionError, and int is none"),
         ({"retry_on": KeyboardInterrupt}, "retry_on takes kinds of Exception, such as ConnectionError"),
+        ({"concurrency": 0}, "Expected `int` >= 1 - at `$.concurrency`"),
+        ({"batch": 2, "concurrency": 2}, "batch and concurrency exclude each other"),
         ({"name": 5}, "Expected `str`, got `int` - at `$.name`"),
         ({"name": "Acme/OCR"}, "'Acme/OCR' is no name for a model: write @model(name='owner/name')"),
         ({"name": "a/b/c"}, "'a/b/c' is no name for a model"),

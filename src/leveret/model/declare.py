@@ -41,6 +41,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry_on: tuple[type[Exception], ...] = ()
     queue_timeout: Timeout | None = None
     total_timeout: Timeout | None = None
+    concurrency: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Given(TypedDict, total=False):
@@ -63,11 +64,15 @@ class Given(TypedDict, total=False):
 
     retry_on: type[Exception] | tuple[type[Exception], ...]
     """The exceptions after which a prediction is run again, in place of failing at once."""
+
     queue_timeout: float
     """How long after its creation a prediction is canceled if its first run has not begun, in seconds."""
 
     total_timeout: float
     """How long after its creation a prediction is canceled if it has not ended, in seconds."""
+
+    concurrency: int
+    """How many runs of an `async def` may be under way at once in each model process; otherwise one."""
 
 
 T = TypeVar("T", bound=Target)
@@ -125,6 +130,9 @@ def _options(target: Target, given: Given) -> Options:
         reason = (
             f"{options.name!r} is no name for a model: write @model(name='owner/name') with a-z, 0-9, '_', '.', '-'"
         )
+        raise ModelLoadError(where=where.of(target), reason=reason)
+    if options.concurrency is not None and options.batch is not None:
+        reason = "@model: batch and concurrency exclude each other: one call for many inputs, or many calls at once"
         raise ModelLoadError(where=where.of(target), reason=reason)
     for option in ("batch_window", "batch_key"):
         if option in given and options.batch is None:

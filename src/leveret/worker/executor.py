@@ -67,15 +67,21 @@ class Executor:
         self._settings = settings
         self._learn = learn
 
-    async def execute(self, deliveries: Sequence[Delivery], process: ModelProcess) -> None:
-        """See a batch through. However it goes, every delivery is dealt with exactly once."""
+    async def execute(
+        self, deliveries: Sequence[Delivery], process: ModelProcess, *, claimed: Callable[[], None]
+    ) -> None:
+        """See a batch through. However it goes, every delivery is dealt with exactly once.
+
+        `claimed` is told when everything that will run is on its way to the process.
+        """
         batch = [self._hand.hold(delivery) for delivery in deliveries]
         fresh, again = _split(batch, lambda held: held.prediction.attempt == 0)
         try:
             # What has lost a worker before is claimed when its turn comes: whatever is claimed when a worker is lost is
             # charged, and of those that were lost together one may be to blame.
-            for part in filter(None, [fresh, *([held] for held in again)]):
-                await self._see_through(part, process)
+            parts = [part for part in (fresh, *([held] for held in again)) if part]
+            for part in parts:
+                await self._see_through(part, process, claimed if part is parts[-1] else None)
         except Exception:
             _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
             await self._reset([held for held in batch if held.open and held.run.attempt])
@@ -83,9 +89,13 @@ class Executor:
             for held in batch:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
-    async def _see_through(self, batch: Sequence[Held], process: ModelProcess) -> None:
-        claimed = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
-        items = await self._drop(await self._open(claimed))
+    async def _see_through(
+        self, batch: Sequence[Held], process: ModelProcess, claimed: Callable[[], None] | None
+    ) -> None:
+        ours = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
+        items = await self._drop(await self._open(ours))
+        if claimed is not None:
+            claimed()
         async with aclosing(process.run(items)) as run:
             async for said in run:
                 await self._report(said)
@@ -113,7 +123,7 @@ class Executor:
         """The inputs: in the message, or among the blobs. A run whose input cannot be had ends here."""
         inline, apart = _split(claimed, lambda held: held.prediction.input_blob is None)
         fetched = await _together(self._fetch(held) for held in apart)
-        return [_item(held, bytes(held.prediction.input)) for held in inline] + [item for item in fetched if item]
+        return [self._item(held, bytes(held.prediction.input)) for held in inline] + [one for one in fetched if one]
 
     async def _drop(self, items: Sequence[Item]) -> list[Item]:
         """Those that are still wanted. What was canceled meanwhile, or is past its deadline, ends here."""
@@ -178,7 +188,7 @@ class Executor:
         blob, attempt, now = held.prediction.input_blob, held.run.attempt, time.time()
         assert blob is not None  # noqa: S101 - this is why it is fetched
         try:
-            return _item(held, b"".join([chunk async for chunk in self._blobs.open(blob)]))
+            return self._item(held, b"".join([chunk async for chunk in self._blobs.open(blob)]))
         except (BlobNotFound, BlobDamaged) as error:
             await self._settle([(held, Finish(Failed(now, f"the input cannot be read: {error}", attempt)))])
         except LeveretError as error:
@@ -225,6 +235,11 @@ class Executor:
         """The store may be away for as long as the leases last; then others may have our runs."""
         return await insist(call, patience=self._hand.lease)
 
+    def _item(self, held: Held, content: bytes) -> Item:
+        """Its last try after crashes is made alone, so that nobody fails for what only its neighbours did."""
+        alone = held.claimed.charged > 0 and held.claimed.charged >= held.most - 1
+        return Item(held.run.id, held.run.attempt, content, alone)
+
     def _is_large(self, end: Ended) -> bool:
         return isinstance(end.outcome, Returned) and len(end.outcome.output) > self._settings.inline_limit
 
@@ -233,10 +248,6 @@ class Executor:
         seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack | Stopped)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
-
-
-def _item(held: Held, content: bytes) -> Item:
-    return Item(held.run.id, held.run.attempt, content)
 
 
 def _explained(verdict: Verdict) -> Verdict:
