@@ -16,6 +16,10 @@ def test_without_anything_given_the_defaults_hold() -> None:
     assert Settings() == config.load(environment={}, flags={}, file=NOWHERE)
 
 
+def test_where_a_client_finds_its_gateway_is_no_option() -> None:
+    assert Settings() == config.load(environment={"LEVERET_URL": "http://gateway"}, flags={}, file=NOWHERE)
+
+
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "leveret.toml"
     file.write_text('broker_url = "amqp://file"\n[gateway]\nport = 1\nhost = "file"\n[worker]\nlease = 70\n')

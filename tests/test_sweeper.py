@@ -1,8 +1,12 @@
-"""The sweeper, on a real SQLite file: what a crash left behind is queued again, once, under the same id."""
+"""The sweeper, on a real SQLite file: what a crash left behind is queued again, once, under the same id.
+
+And what is past its deadline is ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,12 +15,15 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
+from leveret import sweeper as sweeper_module
+from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.config import SweeperSettings
-from leveret.core.events import Succeeded, name
+from leveret.core.events import Reset, Succeeded, name
 from leveret.core.ports import Claimed, Finished, Running
-from leveret.core.prediction import Prediction, new_id
+from leveret.core.prediction import Means, Prediction, Status, new_id
+from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
-from tests.worker.arrange import Family, opened, take_one
+from tests.worker.arrange import PATIENCE, Family, opened, take_one
 
 MODEL = "local/echo"
 NOW = SweeperSettings(outbox_age=0.001, hold=60.0)
@@ -32,7 +39,8 @@ async def family(tmp_path: Path) -> AsyncIterator[Family]:
 
 
 def sweeper(family: Family, settings: SweeperSettings = NOW) -> Sweeper:
-    return Sweeper(upkeep=family.store, broker=family.broker, settings=settings)
+    rejections = Rejections(broker=family.broker, store=family.store)
+    return Sweeper(upkeep=family.store, broker=family.broker, rejections=rejections, settings=settings)
 
 
 async def unconfirmed(family: Family) -> Prediction:
@@ -95,6 +103,125 @@ async def test_a_run_that_shows_signs_of_life_or_has_ended_is_left_alone(family:
 
     assert (0, 0) == (alive, await sweeper(family).sweep())
     assert [Finished()] == await family.store.claim([prediction], worker="other", lease=30.0)
+
+
+@pytest.mark.parametrize(("start_by", "deadline"), [(-1.0, None), (None, -1.0), (-1.0, 60.0)])
+async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away(
+    family: Family, start_by: float | None, deadline: float | None
+) -> None:
+    prediction = await bounded(family, start_by=start_by, deadline=deadline)
+
+    away = Away(family.database)
+    rejections = Rejections(broker=away, store=family.store)
+    await Sweeper(upkeep=family.store, broker=away, rejections=rejections, settings=NOW).sweep()
+
+    record = await family.store.get(prediction.id)
+    assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)
+    assert Means.NOT_BEGUN is record.stopped
+    assert ["queued", "canceled"] == await kinds(family, prediction, 2)
+    assert 0 == await sweeper(family).sweep()
+
+
+async def test_what_has_no_deadline_or_one_to_come_is_left_alone(family: Family) -> None:
+    left = [await bounded(family, start_by=60.0, deadline=60.0), await bounded(family)]
+
+    await sweeper(family, SweeperSettings()).sweep()
+
+    assert [Status.STARTING] * 2 == [(await family.store.get(one.id)).status for one in left]
+
+
+async def test_what_waits_for_its_next_run_past_its_deadline_is_ended(family: Family) -> None:
+    prediction = await begun(family, deadline=0.5)
+    await family.store.settle([(Running(prediction.id, 1), Reset(1.0, 1, "it crashed", charged=1))], worker="w1")
+    await passed(prediction.deadline)
+
+    await sweeper(family).sweep()
+
+    record = await family.store.get(prediction.id)
+    assert (Status.CANCELED, "deadline passed before it could run again") == (record.status, record.error)
+
+
+async def test_a_run_past_its_deadline_is_left_to_its_worker_at_first(family: Family) -> None:
+    prediction = await begun(family, deadline=0.5)
+    await passed(prediction.deadline)
+
+    await sweeper(family, SweeperSettings(head_start=60.0)).sweep()
+
+    assert Status.PROCESSING is (await family.store.get(prediction.id)).status
+
+
+async def test_a_run_past_its_deadline_is_ended_after_its_worker_had_a_head_start(family: Family) -> None:
+    prediction = await begun(family, deadline=0.5)
+    impatient = sweeper(family, SweeperSettings(head_start=0.3))
+    async with asyncio.timeout(PATIENCE):
+        while (record := await family.store.get(prediction.id)).status is Status.PROCESSING:
+            await impatient.sweep()
+            await asyncio.sleep(0.01)
+
+    assert (Status.CANCELED, "deadline passed while it ran", None) == (record.status, record.error, record.stopped)
+    assert prediction.deadline is not None
+    assert record.completed_at is not None
+    assert prediction.deadline + 0.3 <= record.completed_at
+    late = Succeeded(at=2.0, attempt=1, output=Raw(b"1"))
+    assert [False] == await family.store.settle([(Running(prediction.id, 1), late)], worker="w1")
+
+
+async def test_a_crowd_past_its_deadline_is_ended_by_one_sweep(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper_module, "LIMIT", 4)
+    crowd = [await bounded(family, start_by=-1.0) for _ in range(10)]
+
+    await sweeper(family).sweep()
+
+    assert {Status.CANCELED} == {(await family.store.get(one.id)).status for one in crowd}
+
+
+class Away(SqliteBroker):
+    """The embedded broker while nothing can be published."""
+
+    @property
+    def accepting(self) -> bool:
+        return False
+
+
+async def bounded(family: Family, *, start_by: float | None = None, deadline: float | None = None) -> Prediction:
+    """Recorded and published, with these deadlines in seconds from now."""
+    now = time.time()
+    prediction = Prediction(
+        id=new_id(now, os.urandom(10)),
+        model=MODEL,
+        input=Raw(b"{}"),
+        created_at=now,
+        start_by=None if start_by is None else now + start_by,
+        deadline=None if deadline is None else now + deadline,
+    )
+    await family.store.create(prediction)
+    await family.store.published([prediction.id])
+    return prediction
+
+
+async def begun(family: Family, *, deadline: float) -> Prediction:
+    """Claimed, in time, by a worker that shows signs of life and does nothing else."""
+    while True:
+        prediction = await bounded(family, deadline=deadline)
+        if await family.store.claim([prediction], worker="w1", lease=60.0) == [Claimed(1)]:
+            return prediction
+
+
+async def passed(at: float | None) -> None:
+    """Wait until that time has passed."""
+    assert at is not None
+    await asyncio.sleep(max(0.0, at - time.time()) + 0.001)
+
+
+async def test_what_the_broker_has_given_up_becomes_a_dead_letter(family: Family) -> None:
+    prediction = await unconfirmed(family)
+    await sweeper(family).sweep()
+    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+        (await take_one(deliveries)).reject()
+
+    assert 0 == await sweeper(family).sweep()
+
+    assert prediction.id == (await family.store.letter(prediction.id)).id
 
 
 async def kinds(family: Family, prediction: Prediction, count: int) -> list[str]:

@@ -4,5 +4,6 @@ from leveret.model.canceled import Canceled
 from leveret.model.context import Context
 from leveret.model.declare import model
 from leveret.model.file import File
+from leveret.model.retry import Retry
 
-__all__ = ["Canceled", "Context", "File", "model"]
+__all__ = ["Canceled", "Context", "File", "Retry", "model"]

@@ -25,6 +25,9 @@ Given: TypeAlias = Mapping[str, Value]
 FILE: Final = Path("leveret.toml")
 _PREFIX: Final = "LEVERET_"
 
+FOR_CLIENTS: Final = frozenset({"LEVERET_URL"})
+"""Variables that are no options of a process here: they tell commands where a gateway is."""
+
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
 
@@ -53,7 +56,9 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
     cancel_grace: Annotated[Seconds, Meta(description="seconds to stop a canceled run, and again after SIGTERM")] = 5.0
-    max_attempts: Annotated[int, Meta(ge=1, description="runs of a prediction whose model process crashes")] = 3
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="charged runs a prediction may have, if its model says nothing of `retries`")
+    ] = 3
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 
@@ -65,6 +70,9 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         30.0
     )
     hold: Annotated[Seconds, Meta(description="seconds before the same prediction is mended again")] = 30.0
+    head_start: Annotated[
+        Seconds, Meta(description="seconds a worker has to stop a run past its deadline; more than twice cancel_grace")
+    ] = 15.0
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,7 +186,9 @@ def _from_file(file: Path) -> Given:
 def _from_environment(environment: Mapping[str, str], rows: Mapping[str, Option]) -> Given:
     names = {row.variable: row.name for row in rows.values()}
     return {
-        names.get(variable, variable): value for variable, value in environment.items() if variable.startswith(_PREFIX)
+        names.get(variable, variable): value
+        for variable, value in environment.items()
+        if variable.startswith(_PREFIX) and variable not in FOR_CLIENTS
     }
 
 

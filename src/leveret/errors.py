@@ -1,12 +1,16 @@
 """Every error Leveret raises, in one tree.
 
 LeveretError
-├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound
+├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
+│                        DeadLetterNotFound
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
-├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed
+├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
+│                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
+├── NotRetriable         a dead letter that asks for no prediction
+├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
 └── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
@@ -73,6 +77,13 @@ class BlobNotFound(NotFound):
 
     code = "blob_not_found"
     message = "the stored value {key!r} is gone"
+
+
+class DeadLetterNotFound(NotFound):
+    """No dead letter has this id."""
+
+    code = "dead_letter_not_found"
+    message = "there is no dead letter {letter_id!r}: it never was one, or it has been retried or purged"
 
 
 class BlobDamaged(LeveretError):
@@ -164,6 +175,16 @@ class PublishUnconfirmed(Unavailable):
     message = "the broker did not confirm in time; the prediction is stored and will be published again"
 
 
+class GatewayUnreachable(Unavailable):
+    """No gateway answers at this address."""
+
+    code = "gateway_unreachable"
+    message = (
+        "no gateway answers at {url} ({reason}); start one with `leveret serve` or `leveret gateway`, or say where "
+        "it is with --url or LEVERET_URL"
+    )
+
+
 class InvalidOutput(LeveretError):
     """A model returned what cannot be passed on."""
 
@@ -177,6 +198,21 @@ class IllegalTransition(LeveretError):
     code = "illegal_transition"
     status = 409
     message = "a prediction that is {status} (attempt {attempt}) cannot take the event {event!r}"
+
+
+class NotRetriable(LeveretError):
+    """A dead letter that asks for no prediction."""
+
+    code = "not_retriable"
+    status = 409
+    message = "the dead letter {letter_id!r} is no prediction, so there is nothing to run; look at it, then purge it"
+
+
+class GatewayRefused(LeveretError):
+    """A gateway has answered something else than what was asked of it."""
+
+    code = "gateway_refused"
+    message = "{detail}"
 
 
 class Undecodable(LeveretError):

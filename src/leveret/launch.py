@@ -13,9 +13,10 @@ from typing import Final
 import uvicorn
 
 from leveret.backends import Backends, connect
-from leveret.config import GatewaySettings, Settings
+from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
+from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
@@ -91,8 +92,7 @@ class Launcher:
             tasks = [background.create_task(self._announce())]
             if self._server is not None and listener is not None:
                 roles.create_task(self._serve(self._server, listener))
-                sweeper = Sweeper(upkeep=backends.store, broker=backends.broker, settings=settings.sweeper)
-                tasks.append(background.create_task(sweeper.run()))
+                tasks.append(background.create_task(_sweeper(settings.sweeper, backends).run()))
             roles.create_task(self._end(tasks))
 
     def _worker(self, target: str, backends: Backends) -> Worker:
@@ -178,6 +178,11 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
         timeout_graceful_shutdown=_CLOSE_AFTER,
     )
     return _Server(config, closing=closing)
+
+
+def _sweeper(settings: SweeperSettings, backends: Backends) -> Sweeper:
+    rejections = Rejections(broker=backends.broker, store=backends.store)
+    return Sweeper(upkeep=backends.store, broker=backends.broker, rejections=rejections, settings=settings)
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:

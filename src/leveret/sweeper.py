@@ -1,22 +1,29 @@
 """The sweeper: mends what a crash left behind. Any number may run; what one has taken the others leave alone.
 
-1. A prediction whose publish was never confirmed is published again, under the same id.
-2. A run whose lease has expired gets a message again, so that another worker takes it.
+1. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
+2. A prediction whose publish was never confirmed is published again, under the same id.
+3. A run whose lease has expired gets a message again, so that another worker takes it.
+4. What the broker has given up becomes a dead letter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from leveret.config import SweeperSettings
+from leveret.core import deadlines
+from leveret.core.events import Canceled, Failed
 from leveret.core.ports import Broker, Upkeep
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import Prediction, Status
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
+from leveret.rejections import Rejections
 
 LIMIT: Final = 1000
 """How many predictions one sweep takes of each kind."""
@@ -24,12 +31,23 @@ LIMIT: Final = 1000
 _log = structlog.get_logger()
 
 
+class SweptStore(Upkeep, Protocol):
+    """What the sweeper needs of the store."""
+
+    async def end(self, prediction_id: str, ending: Failed | Canceled) -> bool:
+        """See core.ports.Predictions."""
+        ...
+
+
 class Sweeper:
     """Sweeps every `settings.period` seconds, give or take a fifth, until it is cancelled."""
 
-    def __init__(self, *, upkeep: Upkeep, broker: Broker, settings: SweeperSettings) -> None:
+    def __init__(
+        self, *, upkeep: SweptStore, broker: Broker, rejections: Rejections, settings: SweeperSettings
+    ) -> None:
         self._upkeep = upkeep
         self._broker = broker
+        self._rejections = rejections
         self._settings = settings
 
     async def run(self) -> None:
@@ -43,6 +61,7 @@ class Sweeper:
 
     async def sweep(self) -> int:
         """One sweep; answers how many predictions were published again. Raises Unavailable."""
+        await self._end_overdue()
         if not self._broker.accepting:
             return 0
         settings = self._settings
@@ -51,7 +70,24 @@ class Sweeper:
         if sent:
             await self._upkeep.published(sent)
         lapsed = await self._upkeep.lapsed(hold=settings.hold, limit=LIMIT)
-        return len(sent) + len(await self._publish(lapsed, "its worker was lost"))
+        revived = await self._publish(lapsed, "its worker was lost")
+        await self._rejections.collect()
+        return len(sent) + len(revived)
+
+    async def _end_overdue(self) -> None:
+        """A run is found twice before it is ended: what was found is held for as long as the head start lasts."""
+        found, ended = LIMIT, 0
+        while found == LIMIT:
+            overdue = await self._upkeep.overdue(hold=self._settings.head_start, limit=LIMIT)
+            results = await asyncio.gather(*[self._end(prediction, at=time.time()) for prediction in overdue])
+            found, ended = len(overdue), ended + sum(results)
+        if ended:
+            _log.info("ended past their deadline", count=ended)
+
+    async def _end(self, prediction: Prediction, *, at: float) -> bool:
+        running = prediction.status is Status.PROCESSING
+        ending = deadlines.overdue(prediction, at - self._settings.head_start if running else at)
+        return ending is not None and await self._upkeep.end(prediction.id, replace(ending, at=at))
 
     async def _publish(self, predictions: Sequence[Prediction], why: str) -> list[str]:
         results = await asyncio.gather(*[self._publish_one(prediction) for prediction in predictions])

@@ -37,7 +37,7 @@ from leveret.testing.conformance.arrange import (
     succeeded,
     whole_log,
 )
-from leveret.testing.conformance.broker import BrokerConformance, DeadLetters
+from leveret.testing.conformance.broker import BrokerConformance
 from leveret.testing.conformance.steps import MODEL, publish, take, take_one
 from leveret.testing.conformance.store import StoreConformance
 from tests.backends import embedded_writer
@@ -61,20 +61,29 @@ async def broker(database: Database) -> Broker:
     return SqliteBroker(database)
 
 
-@pytest.fixture
-def dead_letters(database: Database) -> DeadLetters:
-    async def ids() -> list[str]:
-        return [wire.decode(body).id for body in bodies(database, "dead")]
-
-    return ids
-
-
 class TestSqliteStore(StoreConformance):
     """The whole suite."""
 
 
 class TestSqliteBroker(BrokerConformance):
     """The whole suite."""
+
+
+class TestIndexes:
+    async def test_what_is_overdue_is_found_without_looking_at_what_has_no_deadline(
+        self, store: Store, database: Database
+    ) -> None:
+        for _ in range(100):
+            await store.create(a_prediction())
+        statements: list[str] = []
+        await database.read(lambda connection: connection.set_trace_callback(statements.append))
+
+        await store.overdue(hold=LONG, limit=10)
+
+        (search,) = [statement for statement in statements if "overdue_at <=" in statement]
+        assert ["SEARCH predictions USING INDEX predictions_with_deadline (overdue_at<?)"] == [
+            str(step) for *_, step in rows(database, f"EXPLAIN QUERY PLAN {search}")
+        ]
 
 
 class TestOwnership:
@@ -336,7 +345,7 @@ class TestBacklog:
 
             assert (await take_one(deliveries)).prediction == fresh
 
-    async def test_a_body_that_does_not_decode_becomes_a_dead_letter(self, database: Database) -> None:
+    async def test_a_body_that_does_not_decode_is_given_up(self, database: Database) -> None:
         broker = await backlog_of(database, 1, size=100)
         await database.write(lambda connection: connection.execute("UPDATE messages SET body = ?", (b'{"id":',)))
         await broker.publish(readable := a_prediction(model=MODEL))
@@ -344,10 +353,10 @@ class TestBacklog:
         async with broker.consume(MODEL, capacity=1) as deliveries:
             delivered = (await take_one(deliveries)).prediction
 
-        await database.read(lambda _: None)
         assert delivered == readable
-        assert bodies(database, "dead") == [b'{"id":']
-        assert rows(database, "SELECT count(*) FROM dead WHERE reason LIKE '%not a Leveret message%'") == [(1,)]
+        async with broker.rejected(limit=10) as found:
+            assert [(b'{"id":', None)] == [(one.body, one.prediction) for one in found]
+            assert "not a Leveret message" in found[0].reason
 
     async def test_an_ending_counts_once(self, broker: Broker) -> None:
         await publish(broker, a_prediction(model=MODEL))

@@ -16,8 +16,9 @@ from leveret.core.events import (
     Reset,
     Started,
     Succeeded,
+    Why,
 )
-from leveret.core.prediction import Blob, Means, Prediction
+from leveret.core.prediction import Blob, Means, Prediction, Priority
 
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 attempts = st.integers(min_value=1, max_value=4)
@@ -35,7 +36,15 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Output, at=times, attempt=attempts, chunks=st.lists(jsons, max_size=3)),
     st.builds(Logs, at=times, attempt=attempts, text=st.text(max_size=8)),
     st.builds(Progress, at=times, attempt=attempts, fraction=st.floats(0, 1), message=st.text(max_size=4)),
-    st.builds(Reset, at=times, attempt=attempts, reason=st.text(max_size=8), charged=st.integers(0, 4)),
+    st.builds(
+        Reset,
+        at=times,
+        attempt=attempts,
+        reason=st.text(max_size=8),
+        charged=st.integers(0, 4),
+        suspect=st.sampled_from([UNSET, "w1"]),
+        delay=st.floats(0, 86_400),
+    ),
     st.builds(
         Succeeded,
         at=times,
@@ -43,7 +52,13 @@ events: st.SearchStrategy[Event] = st.one_of(
         output=st.one_of(jsons, st.just(UNSET)),
         output_blob=st.none() | blobs,
     ),
-    st.builds(Failed, at=times, error=st.text(max_size=8), attempt=st.none() | attempts),
+    st.builds(
+        Failed,
+        at=times,
+        error=st.text(max_size=8),
+        attempt=st.none() | attempts,
+        dead=st.none() | st.sampled_from(Why),
+    ),
     st.builds(
         Canceled,
         at=times,
@@ -70,7 +85,9 @@ submissions = st.builds(
     created_at=times,
     version=st.text(alphabet="0123456789abcdef", max_size=64),
     account=st.text(min_size=1, max_size=8),
+    priority=st.sampled_from(Priority),
     lane=st.integers(0, 3),
+    start_by=st.none() | times,
     deadline=st.none() | times,
     attempt=st.integers(0, 3),
     charged=st.integers(0, 3),

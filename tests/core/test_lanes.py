@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leveret.core.lanes import COUNT, WEIGHTS, Rota, lane_for
+from leveret.core.prediction import Priority
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,29 @@ from leveret.core.lanes import COUNT, WEIGHTS, Rota, lane_for
 )
 def test_the_lane_follows_what_the_account_has_outstanding(outstanding: int, lane: int) -> None:
     assert lane == lane_for(outstanding)
+
+
+@pytest.mark.parametrize(("outstanding", "lane"), [(0, 2), (1, 2), (31, 2), (32, 3), (100_000, 3)])
+def test_a_low_priority_never_gets_a_good_lane(outstanding: int, lane: int) -> None:
+    assert lane == lane_for(outstanding, priority=Priority.LOW)
+
+
+@pytest.mark.parametrize("outstanding", range(8))
+def test_a_high_priority_gets_the_best_lane_while_little_is_outstanding(outstanding: int) -> None:
+    assert 0 == lane_for(outstanding, priority=Priority.HIGH)
+
+
+@given(st.integers(min_value=8, max_value=100_000), st.floats(0.5, 4))
+def test_beyond_its_allowance_a_high_priority_is_a_normal_one(outstanding: int, weight: float) -> None:
+    if outstanding / weight >= 8:
+        assert lane_for(outstanding, weight) == lane_for(outstanding, weight, priority=Priority.HIGH)
+
+
+@given(st.integers(min_value=0, max_value=100_000))
+def test_a_higher_priority_never_gets_a_worse_lane(outstanding: int) -> None:
+    low, normal, high = [lane_for(outstanding, priority=priority) for priority in Priority]
+
+    assert high <= normal <= low < COUNT
 
 
 def test_a_weight_widens_the_good_lanes() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from leveret.core import events as log
 from leveret.core import lifecycle
-from leveret.core.events import Canceled, Event, Failed, Logs, Output, Queued, Reset, Started, Succeeded
+from leveret.core.events import Canceled, Event, Failed, Logs, Output, Queued, Reset, Started, Succeeded, Why
 from leveret.core.prediction import NULL, Means, Prediction, Status
 from leveret.errors import IllegalTransition
 from tests.core.strategies import events, reports, submissions
@@ -180,3 +180,22 @@ def test_a_reset_says_how_many_runs_are_charged() -> None:
     record = lifecycle.fold(FRESH, history)
 
     assert (2, 1) == (record.attempt, record.charged)
+
+
+def test_a_crash_makes_its_worker_the_suspect_and_another_reset_leaves_it_so() -> None:
+    history: list[Event] = [
+        Started(2.0, 1, "w"),
+        Reset(3.0, 1, "it crashed", charged=1, suspect="w"),
+        Started(4.0, 2, "v"),
+        Reset(5.0, 2, "handed back", charged=1),
+    ]
+
+    assert lifecycle.fold(FRESH, history).suspect == "w"
+
+
+def test_only_what_waits_can_be_undeliverable() -> None:
+    undeliverable = Failed(3.0, "it came back too often", dead=Why.UNDELIVERABLE)
+
+    assert lifecycle.apply(FRESH, undeliverable).status is Status.FAILED
+    with pytest.raises(IllegalTransition):
+        lifecycle.apply(lifecycle.apply(FRESH, Started(2.0, 1, "w1")), undeliverable)

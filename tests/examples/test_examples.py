@@ -152,3 +152,23 @@ def test_without_a_prompt_the_text_begins_without_a_space(serve: Serve) -> None:
     words = serve("textgen.py").stream({"words": 2, "seed": 1})
 
     assert [str(word)[0] == " " for word in words] == [False, True]
+
+
+def test_several_hear_the_same_text_at_once_each_from_its_own_place(serve: Serve) -> None:
+    served = serve("recite.py")
+    told = [{"start": 0, "words": 3, "pause": 0}, {"start": 1, "words": 2, "pause": 0}]
+
+    first, second = [served.stream(given) for given in told]
+    _, said = served.child.watch(*[json.dumps(given).encode() for given in told])
+    chunks = {
+        run: [
+            json.loads(chunk)
+            for frame in said
+            if isinstance(frame, Chunks) and frame.id == run
+            for chunk in frame.chunks
+        ]
+        for run in {frame.id for frame in said if isinstance(frame, Chunks)}
+    }
+
+    assert ["".join(map(str, second)).split()] == ["".join(map(str, first)).split()[1:]]
+    assert sorted(map(len, chunks.values())) == [2, 3]

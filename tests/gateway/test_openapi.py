@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from leveret.config import GatewaySettings
 from leveret.core.card import Card
+from leveret.core.letters import foreign
+from leveret.gateway.admin import operations as admin
 from leveret.gateway.app import create_app
 from leveret.gateway.operations import OPERATIONS
 from tests.gateway.served import ECHO, Gateway
@@ -114,19 +116,24 @@ async def test_every_endpoint_is_described_and_nothing_else(gateway: Gateway) ->
     routes = [route for route in app.routes if isinstance(route, Route)]
     served = {(method.lower(), route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
 
-    described = {(operation.method, operation.path) for operation in OPERATIONS}
+    described = {(operation.method, operation.path) for operation in (*OPERATIONS, *admin.OPERATIONS)}
     assert served == described | {("query", "/v1/models")}  # OpenAPI 3.1 has no place for this method
 
 
 async def test_what_is_answered_is_what_is_described(gateway: Gateway) -> None:
     document = await fetched(gateway)
     created = (await gateway.post()).json()
+    await gateway.store.bury(stranger := foreign(b"?", reason="no JSON", at=1.7e9))
     answers = {
         "Prediction": created,
         "PredictionPage": (await gateway.client.get("/v1/predictions")).json(),
         "Model": (await gateway.client.get("/v1/models/local/echo")).json(),
         "ModelPage": (await gateway.client.get("/v1/models")).json(),
         "Problem": (await gateway.client.get("/v1/predictions/nothing")).json(),
+        "DeadLetterPage": (await gateway.client.get("/admin/v1/dead")).json(),
+        "DeadLetterDetail": (await gateway.client.get(f"/admin/v1/dead/{stranger.id}")).json(),
+        "Retried": (await gateway.client.post("/admin/v1/dead/retry")).json(),
+        "Purged": (await gateway.client.delete("/admin/v1/dead")).json(),
     }
 
     for name, answer in answers.items():

@@ -39,6 +39,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
         "logs": "",
         "error": None,
         "status": "starting",
+        "priority": "normal",
         "stopped": None,
         "data_removed": False,
         "urls": {
@@ -62,6 +63,30 @@ async def test_what_is_created_is_in_the_queue_and_in_the_store(gateway: Gateway
         assert b'{"text":"hello"}' == bytes(delivery.prediction.input)
         delivery.ack()
     assert Status.STARTING == (await gateway.store.get(created)).status
+
+
+@pytest.mark.parametrize("path", [MODEL, "/v1/predictions"])
+@pytest.mark.parametrize(("priority", "lanes"), [("low", [2, 2, 2]), ("normal", [0, 0, 1]), ("high", [0, 0, 0])])
+async def test_a_priority_chooses_the_lane(gateway: Gateway, path: str, priority: str, lanes: list[int]) -> None:
+    body = {"version": "local/echo", "input": {"text": "x"}, "priority": priority}
+
+    answers = [await gateway.client.post(path, json=body) for _ in lanes]
+
+    shown = [answer.json() for answer in answers]
+    assert [(201, priority)] * 3 == [
+        (answer.status_code, one["priority"]) for answer, one in zip(answers, shown, strict=True)
+    ]
+    assert lanes == [(await gateway.store.get(one["id"])).lane for one in shown]
+    assert [lanes.count(lane) for lane in range(4)] == list(await gateway.broker.depth("local/echo"))
+
+
+@pytest.mark.parametrize("priority", ["urgent", "", "HIGH", 3, None])
+async def test_a_priority_that_is_none_is_refused(gateway: Gateway, priority: object) -> None:
+    answer = await gateway.client.post(MODEL, json={"input": {"text": "x"}, "priority": priority})
+
+    assert (422, PROBLEM) == (answer.status_code, answer.headers["content-type"])
+    assert "priority" in answer.json()["detail"]
+    assert [] == (await gateway.client.get("/v1/predictions")).json()["results"]
 
 
 @pytest.mark.parametrize("version", ["local/echo", f"local/echo:{ECHO.version}", ECHO.version])

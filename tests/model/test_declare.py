@@ -53,6 +53,23 @@ def test_options_for_batches_are_kept() -> None:
     assert options_of(embed) == Options(name="local/embed", batch=16, batch_window=0.5)
 
 
+def test_timeouts_are_kept() -> None:
+    @model(queue_timeout=2, total_timeout=60.5)
+    def slow(n: int) -> int:
+        return n
+
+    assert options_of(slow) == Options(name="local/slow", queue_timeout=2.0, total_timeout=60.5)
+
+
+@pytest.mark.parametrize("name", ["queue_timeout", "total_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), 1e9, "5", True])
+def test_a_timeout_that_makes_no_sense_is_refused(name: str, seconds: float) -> None:
+    given: Given = {name: seconds}  # type: ignore[misc]  # one of several names
+
+    with pytest.raises(ModelLoadError, match=name):
+        model(**given)(lambda n: n)
+
+
 @pytest.mark.parametrize(("given", "expected"), [("size", ("size",)), (("size", "steps"), ("size", "steps"))])
 def test_the_key_of_batches_is_one_name_or_several(given: str | tuple[str, ...], expected: tuple[str, ...]) -> None:
     @model(batch=16, batch_key=given)
@@ -60,6 +77,20 @@ def test_the_key_of_batches_is_one_name_or_several(given: str | tuple[str, ...],
         return size
 
     assert options_of(draw) == Options(name="local/draw", batch=16, batch_key=expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(OSError, (OSError,)), ((OSError, KeyError), (OSError, KeyError)), ((), ())],
+)
+def test_what_is_worth_another_run_is_one_exception_or_several(
+    given: type[Exception] | tuple[type[Exception], ...], expected: tuple[type[Exception], ...]
+) -> None:
+    @model(retries=0, retry_on=given)
+    def fetch(url: str) -> str:
+        return url
+
+    assert options_of(fetch) == Options(name="local/fetch", retries=0, retry_on=expected)
 
 
 def test_a_subclass_of_a_model_is_not_a_model() -> None:
@@ -83,7 +114,7 @@ def marked(**options: object) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key"),
+        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key, "),
         ({"batch": 0}, "Expected `int` >= 1 - at `$.batch`"),
         ({"batch": "many"}, "Expected `int | null`, got `str` - at `$.batch`"),
         ({"batch": 2, "batch_window": -1.0}, "Expected `float` >= 0.0 - at `$.batch_window`"),
@@ -91,6 +122,15 @@ def marked(**options: object) -> Callable[..., object]:
         ({"batch_key": "n"}, "batch_key means nothing without batch"),
         ({"batch": 2, "batch_key": 5}, "Expected `array`, got `int` - at `$.batch_key`"),
         ({"batch": 2, "batch_key": ("n", 5)}, "Expected `str`, got `int` - at `$.batch_key[1]`"),
+        ({"retries": -1}, "Expected `int` >= 0 - at `$.retries`"),
+        ({"retries": 1001}, "Expected `int` <= 1000 - at `$.retries`"),
+        ({"retries": "many"}, "Expected `int | null`, got `str` - at `$.retries`"),
+        ({"retry_on": "OSError"}, "Expected `array`, got `str` - at `$.retry_on`"),
+        ({"retry_on": (OSError, 5)}, "Expected `type`, got `int` - at `$.retry_on[1]`"),
+        ({"retry_on": int}, "retry_on takes kinds of Exception, such as ConnectionError, and int is none"),
+        ({"retry_on": KeyboardInterrupt}, "retry_on takes kinds of Exception, such as ConnectionError"),
+        ({"concurrency": 0}, "Expected `int` >= 1 - at `$.concurrency`"),
+        ({"batch": 2, "concurrency": 2}, "batch and concurrency exclude each other"),
         ({"name": 5}, "Expected `str`, got `int` - at `$.name`"),
         ({"name": "Acme/OCR"}, "'Acme/OCR' is no name for a model: write @model(name='owner/name')"),
         ({"name": "a/b/c"}, "'a/b/c' is no name for a model"),

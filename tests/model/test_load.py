@@ -128,6 +128,22 @@ def test_the_key_of_batches_must_be_among_the_inputs(write: Write) -> None:
     assert "app.py:3: @model: batch_key names 'steps', but the inputs are prompt, size" == refused("app.py")
 
 
+@pytest.mark.parametrize("function", ["def shout(text: str) -> str: ...", "def shout(text: str) -> Iterator[str]: ..."])
+def test_concurrency_is_for_what_is_asynchronous(write: Write, function: str) -> None:
+    write(
+        "app.py",
+        f"""
+        from collections.abc import Iterator
+        from leveret import model
+
+        @model(concurrency=4)
+        {function}
+        """,
+    )
+
+    assert "app.py:4: @model: concurrency means nothing unless the model is `async def`" in refused("app.py")
+
+
 def test_what_is_named_needs_no_mark(write: Write) -> None:
     write("app.py", TWO)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from typing import Annotated
 
 import pytest
@@ -64,6 +64,56 @@ def test_a_generator_streams_what_it_is_annotated_to_yield() -> None:
     assert [(one.streams, one.returns) for one in found] == [(True, str), (True, int), (True, float), (True, str)]
 
 
+def test_async_def_is_asynchronous_and_streams_if_it_yields() -> None:
+    async def coroutine(text: str) -> str:
+        return text
+
+    async def iterator(text: str) -> AsyncIterator[str]:
+        yield text
+
+    async def generator(text: str) -> AsyncGenerator[int, None]:
+        yield len(text)
+
+    async def iterable(text: str) -> AsyncIterable[float]:
+        yield 0.5
+
+    def forwarded(text: str) -> AsyncIterator[str]:
+        return iterator(text)
+
+    found = [read(function, batched=False) for function in (coroutine, iterator, generator, iterable, forwarded)]
+
+    assert [True] * 5 == [one.asynchronous for one in found]
+    assert [(False, str), (True, str), (True, int), (True, float), (True, str)] == [
+        (one.streams, one.returns) for one in found
+    ]
+
+
+def test_what_is_no_async_def_is_not_asynchronous() -> None:
+    def plain(text: str) -> str:
+        return text
+
+    def stream(text: str) -> Iterator[str]:
+        yield text
+
+    assert [False, False] == [read(function, batched=False).asynchronous for function in (plain, stream)]
+
+
+def test_a_class_is_as_asynchronous_as_its_predict_and_its_setup_may_be_too() -> None:
+    class Early:
+        async def setup(self) -> None: ...
+
+        async def predict(self, text: str) -> str:
+            return text
+
+    class Late:
+        def setup(self) -> None: ...
+
+        async def predict(self, text: str) -> AsyncIterator[str]:
+            yield text
+
+    assert [True, True] == [read(one, batched=False).asynchronous for one in (Early, Late)]
+
+
 def test_without_annotation_anything_may_be_returned_or_yielded() -> None:
     def returns(text: str):  # type: ignore[no-untyped-def]  # as users write it
         return text
@@ -80,9 +130,12 @@ def keywords(**texts: str) -> None: ...
 def positional(text: str, /) -> None: ...
 def unknown(text: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # wrong on purpose
 def two_contexts(one: Context, other: Context) -> None: ...
-async def coroutine(text: str) -> None: ...
-async def asynchronous(text: str) -> AsyncIterator[str]:
+async def yields_at_once(text: str) -> Iterator[str]:  # type: ignore[misc]  # wrong on purpose
     yield text
+
+
+async def returns_an_iterator(text: str) -> Iterator[str]:
+    return iter(text)
 
 
 def misdeclared(text: str) -> str:  # type: ignore[misc]  # wrong on purpose
@@ -98,8 +151,8 @@ def misdeclared(text: str) -> str:  # type: ignore[misc]  # wrong on purpose
         (positional, "`text` cannot be given by its name; remove the `/`"),
         (unknown, "NameError: name 'Nowhere' is not defined"),
         (two_contexts, "one Context is enough; `one` and `other` both ask for it"),
-        (coroutine, "`async def` cannot be served; write it as a plain `def`"),
-        (asynchronous, "`async def` cannot be served; write it as a plain `def`"),
+        (yields_at_once, "a model that yields is annotated with what it yields: `-> AsyncIterator[str]`"),
+        (returns_an_iterator, "a model that yields is annotated with what it yields: `-> AsyncIterator[str]`"),
         (misdeclared, "a model that yields is annotated with what it yields: `-> Iterator[str]`"),
     ],
 )
@@ -116,6 +169,7 @@ def one_result(texts: list[str]) -> str: ...  # type: ignore[empty-body]
 def default_list(texts: list[str] = []) -> list[str]: ...  # type: ignore[empty-body]  # noqa: B006
 def one_context(texts: list[str], context: Context) -> list[str]: ...  # type: ignore[empty-body]
 def nothing_in() -> list[str]: ...  # type: ignore[empty-body]
+async def asynchronous(texts: list[str]) -> list[str]: ...  # type: ignore[empty-body]
 def streaming(texts: list[str]) -> Iterator[str]:
     yield from texts
 
@@ -129,6 +183,7 @@ def streaming(texts: list[str]) -> Iterator[str]:
         (one_context, "the parameter `context` is a list with one item for each client; write list[Context]"),
         (nothing_in, "a batched model takes at least one list"),
         (streaming, "a batched model cannot stream"),
+        (asynchronous, "a batched model is a plain `def`; drop batch="),
     ],
 )
 def test_a_batched_function_takes_and_returns_lists(function: Target, reason: str) -> None:
@@ -178,7 +233,7 @@ class AsyncSetup:
         (StaticPredict, "StaticPredict.predict is not an ordinary method"),
         (NeedsArguments, "NeedsArguments is called without arguments but needs folder; do in setup()"),
         (SetupNeedsArguments, "SetupNeedsArguments.setup is called without arguments but needs folder"),
-        (AsyncSetup, "AsyncSetup.setup is `async def`"),
+        (AsyncSetup, "AsyncSetup.setup is `async def` but predict is not"),
     ],
 )
 def test_a_class_that_cannot_be_served_is_refused_with_its_place(target: Target, reason: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from leveret.backends.files import FileBlobs
 from leveret.backends.sqlite.broker import SqliteBroker
@@ -23,7 +24,7 @@ from leveret.core import control
 from leveret.core.control import Cancel
 from leveret.core.events import Entry, name
 from leveret.core.ports import Deliveries, Delivery
-from leveret.core.prediction import Blob, Prediction, new_id
+from leveret.core.prediction import NULL, Blob, Prediction, new_id
 from leveret.worker.supervisor import Worker
 
 PATIENCE = 20.0
@@ -84,10 +85,20 @@ class Family:
             async with asyncio.timeout(PATIENCE):
                 await running
 
-    async def submit(self, model: str, *inputs: Mapping[str, Json] | None, blob: Blob | None = None) -> list[str]:
+    async def submit(
+        self,
+        model: str,
+        *inputs: Mapping[str, Json] | None,
+        blob: Blob | None = None,
+        start_by: float | None = None,
+        deadline: float | None = None,
+    ) -> list[str]:
         """Submit a prediction for each input, as a gateway does; their ids."""
         await self.broker.declare(model)
-        return [await self._submit(model, given, blob) for given in inputs]
+        form = Prediction(
+            id="", model=model, input=NULL, created_at=0.0, input_blob=blob, start_by=start_by, deadline=deadline
+        )
+        return [await self._submit(form, given) for given in inputs]
 
     async def cancel(self, prediction_id: str) -> None:
         """Cancel it as a gateway does."""
@@ -121,16 +132,10 @@ class Family:
                 if name(entry.event) == kind:
                     return
 
-    async def _submit(self, model: str, given: Mapping[str, Json] | None, blob: Blob | None) -> str:
-        prediction = await self.store.create(
-            Prediction(
-                id=new_id(time.time(), os.urandom(10)),
-                model=model,
-                input=Raw(json.dumps(given).encode()),
-                created_at=time.time(),
-                input_blob=blob,
-            )
-        )
+    async def _submit(self, form: Prediction, given: Mapping[str, Json] | None) -> str:
+        now = time.time()
+        fresh = replace(form, id=new_id(now, os.urandom(10)), input=Raw(json.dumps(given).encode()), created_at=now)
+        prediction = await self.store.create(fresh)
         await self.broker.publish(prediction)
         await self.store.published([prediction.id])
         return prediction.id

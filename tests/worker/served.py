@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from leveret import Context, model
+from leveret import Context, Retry, model
 
 calls: list[int] = []
 
@@ -80,6 +80,50 @@ def misbehave(how: str) -> object:
     if how in ERRORS:
         raise ERRORS[how]
     return how
+
+
+class LaterError(Retry):
+    """Has made something else of what it says."""
+
+    reason = "from the class"
+
+    def __init__(self) -> None:
+        self.after = "soon"  # type: ignore[assignment]  # wrong on purpose
+
+
+class UnspeakableRetryError(Retry):
+    """Forgets to set anything."""
+
+    def __init__(self) -> None: ...
+
+
+@model(retries=4, retry_on=Exception)
+def ask_again(how: Annotated[str, Field(max_length=10)]) -> object:
+    match how:
+        case "after":
+            raise Retry("quota", after=2)
+        case "bare":
+            raise Retry
+        case "subclass":
+            raise UnspeakableRetryError
+        case "wrong":
+            raise LaterError
+        case "named":
+            raise TimeoutError("no answer")
+        case "exit":
+            sys.exit(3)
+        case "output":
+            return object()
+    return how
+
+
+@model(batch=8, retry_on=ConnectionError)
+def ask_together(numbers: list[int]) -> list[int]:
+    if 13 in numbers:
+        raise Retry("13 is bad luck")
+    if 14 in numbers:
+        raise ConnectionResetError("14 is far away")
+    return numbers
 
 
 @model(batch=8)

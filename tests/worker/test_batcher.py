@@ -21,13 +21,13 @@ def test_fast_runs_are_taken_together_for_about_fifty_milliseconds_but_not_too_m
 def test_slow_runs_are_taken_one_at_a_time_with_none_sent_ahead() -> None:
     terms = learned(2.0).terms(batch=1)
 
-    assert (False, 1, 1, 1) == (terms.fast, terms.most, terms.batches, terms.capacity)
+    assert (False, 1, 1, 1) == (terms.fast, terms.most, terms.room, terms.capacity)
 
 
 def test_a_fast_model_has_a_second_batch_in_hand_and_a_third_on_its_way() -> None:
     terms = learned(0.001).terms(batch=1)
 
-    assert (True, 2, 150) == (terms.fast, terms.batches, terms.capacity)
+    assert (True, 2, 150) == (terms.fast, terms.room, terms.capacity)
 
 
 def test_a_batched_model_always_gets_its_own_size_of_batches() -> None:
@@ -46,7 +46,7 @@ def test_the_pace_follows_the_newest_runs() -> None:
 def test_terms_fit_until_the_pace_has_changed_a_lot() -> None:
     agreed = learned(0.004).terms(batch=1)
 
-    assert [True, True, False, False] == [learned(s).fits(agreed, batch=1) for s in (0.003, 0.008, 0.04, 1.0)]
+    assert [True, True, False, False] == [agreed.fit(learned(s).terms(batch=1)) for s in (0.003, 0.008, 0.04, 1.0)]
 
 
 async def test_a_batch_is_what_comes_within_the_window(family: Family) -> None:

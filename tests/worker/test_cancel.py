@@ -122,7 +122,7 @@ async def test_the_neighbours_in_a_batch_run_again_and_are_not_charged(family: F
     assert (Status.CANCELED, means, None) == how_it_ended(result)
     assert [(Status.SUCCEEDED, 2, 0)] * 2 == [(one.status, one.attempt, one.charged) for one in neighbours]
     resets = [entry.event for entry in await family.log(first) if isinstance(entry.event, Reset)]
-    assert ["batch was canceled" in reset.reason for reset in resets] == [True]
+    assert ["was canceled" in reset.reason for reset in resets] == [True]
 
 
 async def test_what_waits_behind_a_killed_run_runs_again_and_is_not_charged(family: Family) -> None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import pytest
 
-from leveret.core.outcome import Raised, Returned, Streamed
+from leveret.core.outcome import Raised, RetryWanted, Returned, Streamed
 from leveret.worker.frames import LIMIT, Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Stop, Wrote, encode
 from tests.worker.child_process import ChildProcess, child_process, ends
 
@@ -93,6 +93,11 @@ def test_a_batched_and_a_streaming_model_say_so(fresh: Serve) -> None:
 
     assert (batched.batch, batched.streams) == (8, False)
     assert (streaming.batch, streaming.streams) == (1, True)
+
+
+def test_how_often_a_model_may_run_is_what_it_says_and_otherwise_left_open(fresh: Serve) -> None:
+    assert fresh("ask_again").receive(Ready).max_attempts == 5
+    assert fresh("shout").receive(Ready).max_attempts is None
 
 
 def test_a_mistake_in_the_file_is_the_users_and_ends_the_process(tmp_path: Path) -> None:
@@ -228,6 +233,53 @@ def test_a_large_input_and_output_pass(shared: Serve) -> None:
     text = "x" * 20_000_000
 
     assert shared("echo").run(wanted(text=text)) == [returned(text)]
+
+
+# What is worth another run
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "after"),
+    [
+        ("after", "quota", 2.0),
+        ("bare", "the model asked for another run", None),
+        ("subclass", "the model asked for another run", None),
+        ("named", "TimeoutError: no answer", None),
+    ],
+)
+def test_a_model_can_ask_for_another_run(shared: Serve, how: str, reason: str, after: float | None) -> None:
+    wants, good = shared("ask_again").run(wanted(how=how), wanted(how="ok"))
+
+    assert isinstance(wants, RetryWanted)
+    assert (wants.reason, wants.after, good) == (reason, after, returned("ok"))
+    assert wants.traceback.startswith(f'Traceback (most recent call last):\n  File "{SERVED}"')
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (wanted(how="exit"), "SystemExit: 3"),
+        (wanted(how="wrong"), "LaterError"),
+        (wanted(how="output"), "the model's output cannot be used: a builtins.object is not JSON"),
+        (wanted(how="0123456789x"), "the input does not fit the schema of local/ask_again: /input/how: "),
+    ],
+)
+def test_what_would_only_fail_again_is_not_worth_it(shared: Serve, given: bytes, error: str) -> None:
+    (outcome,) = shared("ask_again").run(given)
+
+    assert isinstance(outcome, Raised)
+    assert outcome.error.startswith(error)
+
+
+def test_in_a_batch_only_the_input_that_is_alone_with_it_asks_for_another_run(shared: Serve) -> None:
+    inputs = [json.dumps({"numbers": number}).encode() for number in (1, 13, 2, 14)]
+
+    first, thirteen, third, fourteen = shared("ask_together").run(*inputs)
+
+    assert (first, third) == (returned(1), returned(2))
+    assert isinstance(thirteen, RetryWanted)
+    assert isinstance(fourteen, RetryWanted)
+    assert (thirteen.reason, fourteen.reason) == ("13 is bad luck", "ConnectionResetError: 14 is far away")
 
 
 # Together

@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
+from msgspec.structs import replace
+
 from leveret.core.outcome import Crashed, HandedBack, Outcome, Returned, Stopped
 from leveret.core.ports import Running
 from leveret.core.prediction import Means
@@ -14,8 +16,10 @@ from leveret.worker import frames
 from leveret.worker.connection import AHEAD, Connection, FromRun
 from leveret.worker.frames import Cancel, Chunks, Ended, Frame, Item, NotReady, Progressed, Run, Splitter, Stop, Wrote
 from tests.worker.arrange import PATIENCE
+from tests.worker.test_frames import READY as ONE_BY_ONE
 
 ITEM = Item("a", 1, b"{}")
+READY = replace(ONE_BY_ONE, concurrency=2)
 
 
 class Ends:
@@ -147,6 +151,33 @@ async def test_a_crash_is_blamed_on_the_first_call_under_way_alone() -> None:
     assert ["c"] == list(outcomes(hearing.result(), HandedBack))
 
 
+async def test_a_crash_is_blamed_on_as_many_calls_as_are_made_at_once() -> None:
+    assert (["a", "b"], ["c"]) == await crashed([Item("a", 1, b"{}"), Item("b", 1, b"{}"), Item("c", 1, b"{}")])
+
+
+async def test_a_crash_is_blamed_on_nobody_beside_or_behind_a_run_that_is_made_alone() -> None:
+    alone = Item("b", 3, b"{}", alone=True)
+
+    assert (["a"], ["b"]) == await crashed([ITEM, alone])
+    assert (["b"], ["a"]) == await crashed([alone, ITEM])
+
+
+async def test_a_run_that_is_made_beside_others_is_current_like_them() -> None:
+    items = [Item(name, 1, b"{}") for name in "abc"]
+    async with opened() as ends, asyncio.TaskGroup() as group:
+        await ends.say(READY)
+        await ends.connection.setup
+        hearing = group.create_task(hear_calls(ends.connection, [[item] for item in items]))
+        await ends.hear()
+        before = [ends.connection.current(Running(item.id, 1)) for item in items]
+        await ends.say(Ended("b", 1, Returned(b"1"), 0.1))
+        while not ends.connection.current(Running("c", 1)):
+            await asyncio.sleep(0)
+        hearing.cancel()
+
+    assert [True, True, False] == before
+
+
 async def test_what_begins_after_the_end_is_handed_back() -> None:
     async with opened() as ends:
         ends.connection.crash("gone", means=Means.INTERRUPTED)
@@ -210,6 +241,18 @@ async def test_stop_is_sent_behind_what_was_sent_before() -> None:
         hearing.cancel()
 
         assert [Run([ITEM]), Stop()] == heard
+
+
+async def crashed(items: list[Item]) -> tuple[list[str], list[str]]:
+    """Which of these are struck by a crash, and which are handed back, where two calls are made at once."""
+    async with opened() as ends:
+        await ends.say(READY)
+        await ends.connection.setup
+        async with asyncio.TaskGroup() as group:
+            hearing = group.create_task(hear_calls(ends.connection, [[item] for item in items]))
+            await ends.hear()
+            ends.connection.crash("gone", means=Means.INTERRUPTED)
+    return list(outcomes(hearing.result(), Crashed)), list(outcomes(hearing.result(), HandedBack))
 
 
 async def hear_all(connection: Connection, items: list[Item]) -> list[FromRun]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from leveret.core.prediction import Status
-from tests.worker.arrange import GATED, QUICK, Family, let_go, opened
+from tests.worker.arrange import GATED, QUICK, Family, Json, appears, let_go, opened, take_one
 
 pytestmark = pytest.mark.slow
 
@@ -47,3 +48,39 @@ def large(n: int) -> str:
 
     assert (Status.SUCCEEDED, 2) == (result.status, result.attempt)
     assert result.output_blob is not None
+
+
+async def test_what_has_lost_a_worker_is_claimed_only_when_its_turn_comes(family: Family, tmp_path: Path) -> None:
+    gates = [str(tmp_path / name) for name in "ab"]
+    target = family.model("""
+@model(batch=4, batch_window=2.0)
+def gated(gate: list[str], contexts: list[Context]) -> list[int]:
+    for one, context in zip(gate, contexts):
+        Path(f"{one}.began-{context.attempt}").touch()
+        while not os.path.exists(f"{one}.open-{context.attempt}"):
+            time.sleep(0.002)
+    return [context.attempt for context in contexts]
+""")
+    lost = [await lost_with_its_worker(family, {"gate": gate}) for gate in gates]
+    for one in lost:
+        await family.broker.publish(await family.store.get(one))  # as the sweeper does
+
+    async with family.serving(target):
+        await appears(tmp_path, "a.began-2")
+        waiting = await family.store.get(lost[1])
+        for gate in gates:
+            let_go(gate, attempt=2)
+        results = [await family.result(one) for one in lost]
+
+    assert ("gone", 1) == (waiting.worker, waiting.attempt)
+    assert [(Status.SUCCEEDED, 2, 1)] * 2 == [(one.status, one.attempt, one.charged) for one in results]
+
+
+async def lost_with_its_worker(family: Family, given: Mapping[str, Json]) -> str:
+    """A prediction that was claimed by a worker which is gone, with its message."""
+    (submitted,) = await family.submit("local/gated", given)
+    async with family.broker.consume("local/gated", capacity=1) as deliveries:
+        delivery = await take_one(deliveries)
+        await family.store.claim([delivery.prediction], worker="gone", lease=0.0)
+        delivery.ack()
+    return submitted

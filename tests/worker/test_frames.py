@@ -36,6 +36,7 @@ READY = Ready(
     batch=1,
     batch_window=0.01,
     streams=False,
+    total_timeout=60.0,
 )
 
 FRAMES: list[Frame] = [

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from leveret.core.ports import Claimed
-from leveret.worker.hand import Hand, Held
-from tests.worker.arrange import Family, take_one
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from leveret.core.ports import Claimed, Running
+from leveret.worker import hand as hand_module
+from leveret.worker.hand import Hand, Held, Unwanted
+from tests.worker.arrange import PATIENCE, Family, take_one
 
 MODEL = "local/echo"
 EMPTY = (0, 0, 0, 0)
@@ -61,7 +68,7 @@ async def test_a_beat_renews_the_lease_of_what_runs(family: Family) -> None:
 
     async with family.broker.consume(MODEL, capacity=1) as deliveries:
         hand = a_hand(family)
-        held = await claimed(family, hand.hold(await take_one(deliveries)), lease=0.0)
+        held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=0.0)
         await hand.beat()
 
         assert [] == await family.store.lapsed(hold=1.0, limit=1)
@@ -73,7 +80,7 @@ async def test_a_run_that_has_become_another_workers_gets_no_more_beats(family: 
 
     async with family.broker.consume(MODEL, capacity=1) as deliveries:
         hand = a_hand(family)
-        held = await claimed(family, hand.hold(await take_one(deliveries)), lease=0.0)
+        held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=0.0)
         (claim,) = await family.store.claim([held.prediction], worker="another", lease=60.0)
         await hand.beat()
 
@@ -81,13 +88,100 @@ async def test_a_run_that_has_become_another_workers_gets_no_more_beats(family: 
         assert not held.alive
 
 
-def a_hand(family: Family) -> Hand:
-    return Hand(runs=family.store, worker="w1", lease=60.0)
+async def test_what_is_past_its_deadline_is_stopped_until_it_is_dealt_with(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module, "AGAIN", 0.001)
+    stopped = Stopped()
+    await family.submit(MODEL, {"n": 1}, deadline=time.time() + 0.5)
+
+    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+        hand = a_hand(family, stopped)
+        held = hand.hold(await take_one(deliveries))
+        hand.begin(held, Claimed(1), most=3)
+        runs = [await stopped.next() for _ in range(3)]
+        hand.ack(held)
+        stopped.runs.clear()
+        await asyncio.sleep(0.02)
+
+    assert [Running(held.prediction.id, 1)] * 3 == runs
+    assert Unwanted.OVERDUE is held.unwanted
+    assert held.prediction.deadline is not None
+    assert held.prediction.deadline <= time.time()
+    assert [] == stopped.runs
 
 
-async def claimed(family: Family, held: Held, *, lease: float) -> Held:
+async def test_what_has_a_deadline_to_come_or_none_is_left_alone(family: Family) -> None:
+    stopped = Stopped()
+    await family.submit(MODEL, {"n": 1})
+    await family.submit(MODEL, {"n": 2}, deadline=time.time() + 3600)
+
+    async with family.broker.consume(MODEL, capacity=2) as deliveries:
+        hand = a_hand(family, stopped)
+        for _ in range(2):
+            held = hand.hold(await take_one(deliveries))
+            hand.begin(held, Claimed(1), most=3)
+            assert hand.wants(held.prediction.id, at=time.time())
+            hand.ack(held)
+
+    assert [] == stopped.runs
+
+
+async def test_what_is_past_its_deadline_need_not_begin(family: Family) -> None:
+    deadline = time.time() + 3600
+    (submitted,) = await family.submit(MODEL, {"n": 1}, deadline=deadline)
+
+    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+        hand = a_hand(family)
+        held = hand.hold(await take_one(deliveries))
+
+        assert [True, False, False] == [hand.wants(submitted, at=deadline + late) for late in (-1, 0, -1)]
+        assert Unwanted.OVERDUE is held.unwanted
+        hand.cancel(submitted)
+        assert Unwanted.OVERDUE is held.unwanted  # the first reason counts
+
+
+async def test_a_run_that_has_become_another_workers_is_stopped(family: Family) -> None:
+    stopped = Stopped()
+    await family.submit(MODEL, {"n": 1})
+
+    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+        hand = a_hand(family, stopped)
+        held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=0.0)
+        await family.store.claim([held.prediction], worker="another", lease=60.0)
+        await hand.beat()
+        hand.ack(held)
+
+    assert [held.run] == stopped.runs
+    assert Unwanted.LOST is held.unwanted
+
+
+class Stopped:
+    """Takes what the hand wants stopped."""
+
+    def __init__(self) -> None:
+        self.runs: list[Running] = []
+        self._some = asyncio.Event()
+
+    def __call__(self, run: Running) -> None:
+        self.runs.append(run)
+        self._some.set()
+
+    async def next(self) -> Running:
+        async with asyncio.timeout(PATIENCE):
+            while not self.runs:
+                self._some.clear()
+                await self._some.wait()
+        return self.runs.pop(0)
+
+
+def a_hand(family: Family, stop: Callable[[Running], None] = lambda run: None) -> Hand:
+    return Hand(runs=family.store, worker="w1", lease=60.0, stop=stop)
+
+
+async def claimed(family: Family, held: Held, *, hand: Hand, lease: float) -> Held:
     """The same, once its run is claimed for so long."""
     (claim,) = await family.store.claim([held.prediction], worker="w1", lease=lease)
     assert isinstance(claim, Claimed)
-    held.begin(claim)
+    hand.begin(held, claim, most=3)
     return held

@@ -6,7 +6,10 @@ from msgspec import Raw, Struct
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON."""
+    """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON.
+
+    The timeouts, in seconds, are until its predictions must have begun and ended; None is no limit.
+    """
 
     model: str
     version: str
@@ -15,6 +18,8 @@ class Card(Struct, frozen=True, kw_only=True):
     description: str = ""
     batch: int = 1
     streams: bool = False
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
     announced_at: float = 0.0
 
 

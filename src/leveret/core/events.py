@@ -6,6 +6,7 @@ seconds); what a run reports carries the run's `attempt` too, the fence that ref
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -13,6 +14,19 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from leveret.core.prediction import Blob, Means
 from leveret.errors import Undecodable
+
+
+class Why(StrEnum):
+    """Why something has failed for good and is kept as a dead letter."""
+
+    POISON = "poison"
+    """Its runs have crashed the model processes of two workers."""
+    EXHAUSTED = "exhausted"
+    """As many of its runs are charged as it may have."""
+    UNDELIVERABLE = "undeliverable"
+    """The broker gave it to workers too often, and none of them began a run."""
+    FOREIGN = "foreign"
+    """A message that is not ours."""
 
 
 class Queued(Struct, frozen=True, tag="queued"):
@@ -54,17 +68,21 @@ class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
     message: str = ""
 
 
-class Reset(Struct, frozen=True, tag="reset"):
+class Reset(Struct, frozen=True, tag="reset", omit_defaults=True):
     """The run has ended without a result; what it had put out no longer counts and another run will follow.
 
     `charged` is how many of the prediction's runs count against the limit of attempts by now, this one included
-    if it does: a number and not whether to add one, so that a store only has to set it.
+    if it does: a number and not whether to add one, so that a store only has to set it. `suspect` is the worker on
+    which the run has crashed its model process; unset when it has not, and then nothing changes about that. The next
+    run does not begin within `delay` seconds.
     """
 
     at: float
     attempt: int
     reason: str
     charged: int
+    suspect: str | UnsetType = UNSET
+    delay: float = 0.0
 
 
 class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):
@@ -77,11 +95,16 @@ class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
-    """It has failed for good. `attempt` is absent when that was decided outside of any run."""
+    """It has failed for good. `attempt` is absent when that was decided outside of any run.
+
+    `dead` is absent when the model itself has said what is wrong; with it, it is kept as a dead letter.
+    Undeliverable is what only a prediction that waits can be.
+    """
 
     at: float
     error: str
     attempt: int | None = None
+    dead: Why | None = None
 
 
 class Canceled(Struct, frozen=True, tag="canceled", omit_defaults=True):

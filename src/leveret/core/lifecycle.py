@@ -29,6 +29,7 @@ from leveret.core.events import (
     Reset,
     Started,
     Succeeded,
+    Why,
     name,
 )
 from leveret.core.prediction import NULL, UNFINISHED, Blob, Means, Prediction, Status
@@ -119,7 +120,7 @@ def _fits(prediction: Prediction, demanded: Change) -> bool:
 
 def _allowed(event: Event) -> frozenset[Status]:
     match event:
-        case Canceled(attempt=None, stopped=Means.NOT_BEGUN):
+        case Canceled(attempt=None, stopped=Means.NOT_BEGUN) | Failed(attempt=None, dead=Why.UNDELIVERABLE):
             return _WAITING
         case _:
             return ALLOWED[type(event)]
@@ -133,15 +134,8 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return {"progress": fraction}
         case Started(at=at, attempt=attempt, worker=worker):
             return {"status": Status.PROCESSING, "attempt": attempt, "worker": worker, "started_at": at}
-        case Reset(charged=charged):
-            return {
-                "status": Status.STARTING,
-                "charged": charged,
-                "worker": "",
-                "started_at": None,
-                "output": NULL,
-                "progress": None,
-            }
+        case Reset():
+            return _reset(event)
         case Succeeded(at=at, output=output, output_blob=blob):
             fields: dict[str, Field] = {"status": Status.SUCCEEDED, "completed_at": at}
             if output is not UNSET:
@@ -153,6 +147,20 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return {"status": Status.FAILED, "completed_at": at, "error": error}
         case Canceled(at=at, error=error, stopped=stopped):
             return {"status": Status.CANCELED, "completed_at": at, "error": error, "stopped": stopped}
+
+
+def _reset(event: Reset) -> Mapping[str, Field]:
+    fields: dict[str, Field] = {
+        "status": Status.STARTING,
+        "charged": event.charged,
+        "worker": "",
+        "started_at": None,
+        "output": NULL,
+        "progress": None,
+    }
+    if event.suspect is not UNSET:
+        fields["suspect"] = event.suspect
+    return fields
 
 
 def _extended(output: Raw, chunks: list[Raw]) -> Raw:

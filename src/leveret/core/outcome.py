@@ -26,6 +26,14 @@ class Raised(Struct, frozen=True, tag="raised"):
     traceback: str
 
 
+class RetryWanted(Struct, frozen=True, tag="retry_wanted"):
+    """The model asks for another run: why, after how many seconds if it says so, and the traceback for the logs."""
+
+    reason: str
+    after: float | None
+    traceback: str
+
+
 class Crashed(Struct, frozen=True, tag="crashed"):
     """The model process ended in the middle of the run."""
 
@@ -44,4 +52,4 @@ class Stopped(Struct, frozen=True, tag="stopped"):
     how: Means
 
 
-Outcome: TypeAlias = Returned | Streamed | Raised | Crashed | HandedBack | Stopped
+Outcome: TypeAlias = Returned | Streamed | Raised | RetryWanted | Crashed | HandedBack | Stopped

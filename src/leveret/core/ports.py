@@ -1,13 +1,14 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, four small Protocols, each named for who needs it: Predictions, Runs, Registry, Upkeep.
+* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters.
 * Blobs: large values.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.letters import DeadLetter
 from leveret.core.prediction import Blob, Prediction, Status
 
 
@@ -37,7 +39,21 @@ class Delivery(Protocol):
         """
 
     def reject(self) -> None:
-        """It can never be dealt with: keep it as a dead letter."""
+        """It can never be dealt with: it is kept among what is `rejected`."""
+
+
+class Rejected(Struct, frozen=True):
+    """A message that its queue has given up `at` that time, and the `reason`: it was rejected or came back too often.
+
+    `prediction` is what it asks for; None if it is no message of ours, or stood in a queue that is not its own. `ack`
+    says that it is dealt with: what is not acknowledged comes again.
+    """
+
+    body: bytes
+    prediction: Prediction | None
+    reason: str
+    at: float
+    ack: Callable[[], None]
 
 
 class Deliveries(Protocol):
@@ -76,6 +92,13 @@ class Broker(Protocol):
         """How many messages wait in each lane."""
         ...
 
+    def rejected(self, *, limit: int) -> AbstractAsyncContextManager[list[Rejected]]:
+        """Up to `limit` messages that were given up, oldest first; nobody else gets them meanwhile.
+
+        On leaving, what was not acknowledged goes back. Raises BrokerUnavailable.
+        """
+        ...
+
     async def tell(self, worker: str, message: bytes) -> None:
         """Send a control message to one worker, at most once."""
 
@@ -85,21 +108,34 @@ class Broker(Protocol):
 
 
 class Claimed(Struct, frozen=True):
-    """The run is the caller's, as number `attempt`; `charged` of those before it count against the limit."""
+    """The run is the caller's, as number `attempt`; `charged` of those before it count against the limit.
+
+    `suspect` is the worker on which one of those before it has last crashed its model process, if one has.
+    """
 
     attempt: int
     charged: int = 0
+    suspect: str = ""
 
 
 class Finished(Struct, frozen=True):
-    """It has ended, maybe by this claim: a cancel was requested. Acknowledge the delivery."""
+    """It has ended, maybe by this claim: a cancel was requested, a deadline has passed, or no run is left.
+
+    Acknowledge the delivery.
+    """
 
 
 class Busy(Struct, frozen=True):
     """A worker that is alive runs it; keep a guard message and acknowledge the delivery."""
 
 
-Claim: TypeAlias = Claimed | Finished | Busy
+class Early(Struct, frozen=True):
+    """It waits for its next run, `delay` seconds more: give the delivery back for so long."""
+
+    delay: float
+
+
+Claim: TypeAlias = Claimed | Finished | Busy | Early
 
 
 class Pulse(StrEnum):
@@ -170,8 +206,13 @@ class Predictions(Protocol):
 class Runs(Protocol):
     """What a worker needs of the store. The lists are answered in their order; every call may be repeated."""
 
-    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
-        """Take these runs, each for `lease` seconds. A record that is missing is rebuilt from the message."""
+    async def claim(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
+    ) -> list[Claim]:
+        """Take these runs, each for `lease` seconds. A record that is missing is rebuilt from the message.
+
+        A run whose worker was lost is charged. What has `most` runs charged then gets no other one: it has failed.
+        """
         ...
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
@@ -186,7 +227,10 @@ class Runs(Protocol):
         ...
 
     async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
-        """End these runs; False (and nothing changed) where the run is no longer this worker's."""
+        """End these runs; False (and nothing changed) where the run is no longer this worker's.
+
+        The delay of a Reset is counted from now on: a claim before it is over is answered Early.
+        """
         ...
 
 
@@ -215,9 +259,35 @@ class Upkeep(Protocol):
         """Predictions whose run's lease has expired: they need a message again."""
         ...
 
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """Predictions that have not ended although a deadline has passed."""
+        ...
 
-class Store(Predictions, Runs, Registry, Upkeep, Protocol):
-    """All four, as one backend class."""
+
+class Letters(Protocol):
+    """The dead letters: what has failed for good, until somebody discards it.
+
+    A change that ends a prediction with `Failed.dead` set writes its letter in the same transaction.
+    """
+
+    async def letters(self, *, before: str | None = None, limit: int, model: str | None = None) -> list[DeadLetter]:
+        """Those with an id below `before`, the highest ids first. With a model: only the model's predictions."""
+        ...
+
+    async def letter(self, letter_id: str) -> DeadLetter:
+        """One of them. Raises DeadLetterNotFound."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep what has no record. If there is a letter with its id already, that stays as it is."""
+
+    async def discard(self, letter_ids: Sequence[str]) -> int:
+        """Forget these; answers how many of them there were."""
+        ...
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
+    """All five, as one backend class."""
 
 
 class Blobs(Protocol):

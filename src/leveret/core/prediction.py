@@ -47,6 +47,14 @@ class Means(StrEnum):
     KILLED = "killed"
 
 
+class Priority(StrEnum):
+    """How much a prediction matters among those of its account."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class Blob(Struct, frozen=True):
     """A large value kept outside the message: where it is, its size in bytes and its SHA-256 in hex."""
 
@@ -61,8 +69,10 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     The first group of fields is fixed at creation and travels in the message; the second is what the events
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
-    between the client and the model needs to look inside. `attempt` numbers its runs; `charged` says how many of
-    them have ended in a way that counts against the limit.
+    between the client and the model needs to look inside. `priority` has had its say once the `lane` is chosen.
+    `start_by` is when its first run must have begun, `deadline` when it must have ended. `attempt` numbers its runs;
+    `charged` says how many of them have ended in a way that counts against the limit; `suspect` is the worker on which
+    one of them has last crashed its model process.
     """
 
     id: str
@@ -71,13 +81,16 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: float
     version: str = ""
     account: str = "local"
+    priority: Priority = Priority.NORMAL
     lane: int = 0
+    start_by: float | None = None
     deadline: float | None = None
     input_blob: Blob | None = None
 
     status: Status = Status.STARTING
     attempt: int = 0
     charged: int = 0
+    suspect: str = ""
     worker: str = ""
     output: Raw = NULL
     output_blob: Blob | None = None

@@ -6,11 +6,23 @@ from typing import Final, TypeAlias
 
 from msgspec import Raw, Struct
 
-from leveret.core.events import Canceled, Ending, Failed, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned, Stopped, Streamed
+from leveret.core.events import Canceled, Ending, Failed, Reset, Succeeded, Why
+from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, RetryWanted, Returned, Stopped, Streamed
 
 RUNGS: Final = (1, 5, 15, 60, 300, 900, 3600)
 """The delays, in seconds, for which the broker keeps a queue."""
+
+LONGEST: Final = 86_400.0
+"""The longest delay that a model can ask for, in seconds."""
+
+LOST_WORKER: Final = "its worker was lost"
+"""Why a run whose lease has lapsed has ended."""
+
+NO_RUN_LEFT: Final = "it may not run again"
+"""Why what waits fails at its claim: it may have fewer runs now than when it was put back."""
+
+TOLERANCE: Final = 0.05
+"""How much too early the next run may begin, in seconds: less than what two clocks differ by within a delay."""
 
 GUARD_DELAY: Final = 900.0
 """How long a copy waits that only guards a prediction which is running elsewhere, in seconds."""
@@ -23,19 +35,29 @@ class Finish(Struct, frozen=True):
 
 
 class Again(Struct, frozen=True):
-    """Record the ending, then put the message back to wait `delay` seconds (0: at once)."""
+    """Record the ending, then put the message back to wait for its delay (0: at once)."""
 
     ending: Reset
-    delay: float
 
 
 Verdict: TypeAlias = Finish | Again
 
 
-def decide(outcome: Outcome, *, at: float, attempt: int, charged: int, max_attempts: int) -> Verdict:
-    """What an outcome means for the prediction whose run number `attempt` ended `at` with it.
+def decide(
+    outcome: Outcome,
+    *,
+    at: float,
+    attempt: int,
+    charged: int,
+    max_attempts: int,
+    worker: str,
+    suspect: str,
+    jitter: float,
+) -> Verdict:
+    """What an outcome means for the prediction whose run number `attempt` ended `at` with it on this worker.
 
-    `charged` of its earlier runs count against `max_attempts`.
+    `charged` of its earlier runs count against `max_attempts`; `suspect` is the worker on which one of them has
+    crashed its model process, or empty. `jitter`, at random from 0 to 1, is for the back-off.
     """
     match outcome:
         case Returned(output=output):
@@ -44,17 +66,34 @@ def decide(outcome: Outcome, *, at: float, attempt: int, charged: int, max_attem
             return Finish(Succeeded(at=at, attempt=attempt))
         case Raised(error=error):
             return Finish(Failed(at=at, attempt=attempt, error=error))
+        case RetryWanted(reason=reason, after=after):
+            delay = back_off(charged + 1, jitter=jitter) if after is None else _clamped(after)
+            reset = Reset(at=at, attempt=attempt, reason=reason, charged=charged + 1, delay=delay)
+            return _bounded(reset, max_attempts=max_attempts)
         case Crashed(cause=cause):
-            return _crashed(cause, at=at, attempt=attempt, charged=charged + 1, max_attempts=max_attempts)
+            if suspect not in ("", worker):
+                return Finish(_poison(cause, at=at, attempt=attempt))
+            delay = back_off(charged + 1, jitter=jitter)
+            reset = Reset(at=at, attempt=attempt, reason=cause, charged=charged + 1, suspect=worker, delay=delay)
+            return _bounded(reset, max_attempts=max_attempts)
         case HandedBack(reason=reason):
-            return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged), delay=0.0)
+            return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged))
         case Stopped(how=how):
             return Finish(Canceled(at=at, attempt=attempt, stopped=how))
 
 
-def back_off(charged: int) -> float:
-    """The delay after the crash number `charged`, in seconds: one rung up each time."""
-    return float(RUNGS[min(charged, len(RUNGS)) - 1])
+def exhausted(cause: str, *, at: float, attempt: int, charged: int, max_attempts: int) -> Failed:
+    """The end of what may not run again: `charged` of its runs count, and the run number `attempt` was the last."""
+    return Failed(at, f"{cause} (attempt {charged} of {max_attempts})", attempt, dead=Why.EXHAUSTED)
+
+
+def back_off(charged: int, *, jitter: float) -> float:
+    """The delay after the charged run number `charged`, in seconds: one of the first so many rungs, by the jitter.
+
+    So those that have failed together do not come back together.
+    """
+    rungs = RUNGS[:charged]
+    return float(rungs[min(int(jitter * len(rungs)), len(rungs) - 1)])
 
 
 def pause(failures: int, *, first: float, longest: float, jitter: float) -> float:
@@ -71,7 +110,18 @@ def rung(delay: float) -> int:
     return max((step for step in RUNGS if step <= delay), default=RUNGS[0])
 
 
-def _crashed(cause: str, *, at: float, attempt: int, charged: int, max_attempts: int) -> Verdict:
-    if charged < max_attempts:
-        return Again(Reset(at=at, attempt=attempt, reason=cause, charged=charged), delay=back_off(charged))
-    return Finish(Failed(at=at, attempt=attempt, error=f"{cause} (attempt {charged} of {max_attempts})"))
+def _bounded(reset: Reset, *, max_attempts: int) -> Verdict:
+    """Another run, unless so many are charged already."""
+    if reset.charged < max_attempts:
+        return Again(reset)
+    end = exhausted(reset.reason, at=reset.at, attempt=reset.attempt, charged=reset.charged, max_attempts=max_attempts)
+    return Finish(end)
+
+
+def _poison(cause: str, *, at: float, attempt: int) -> Failed:
+    return Failed(at, f"{cause}, on a second worker: it is not run again", attempt, dead=Why.POISON)
+
+
+def _clamped(after: float) -> float:
+    """From the first rung on: what comes back at once stands in front, and keeps the others from running."""
+    return min(max(float(RUNGS[0]), after), LONGEST)  # in this order NaN is the first rung

@@ -46,8 +46,7 @@ def decode(body: bytes) -> Prediction:
         raise Undecodable(what="message", reason=f"`lane` must be 0 to {COUNT - 1}")
     if not (0 <= prediction.attempt <= MOST_ATTEMPTS and 0 <= prediction.charged <= MOST_ATTEMPTS):
         raise Undecodable(what="message", reason=f"`attempt` and `charged` must be 0 to {MOST_ATTEMPTS}")
-    if not 0 <= prediction.created_at <= LATEST:
-        raise Undecodable(what="message", reason="`created_at` must be a time in Unix seconds")
+    _check_times(prediction)
     return submitted(prediction)
 
 
@@ -56,6 +55,7 @@ def submitted(prediction: Prediction) -> Prediction:
     return replace(
         prediction,
         status=Status.STARTING,
+        suspect="",
         worker="",
         output=NULL,
         output_blob=None,
@@ -66,3 +66,14 @@ def submitted(prediction: Prediction) -> Prediction:
         started_at=None,
         completed_at=None,
     )
+
+
+def _check_times(prediction: Prediction) -> None:
+    times = (
+        ("created_at", prediction.created_at),
+        ("start_by", prediction.start_by),
+        ("deadline", prediction.deadline),
+    )
+    for name, at in times:
+        if at is not None and not 0 <= at <= LATEST:
+            raise Undecodable(what="message", reason=f"`{name}` must be a time in Unix seconds")

@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Predictions, Registry
+from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
 from leveret.gateway.account import account, hardware
+from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
@@ -28,7 +29,7 @@ from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 
 
-class GatewayStore(Predictions, Registry, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
@@ -65,6 +66,7 @@ def create_app(
                 Health(broker=broker, catalog=catalog),
                 Document(catalog=catalog, views=views),
             ),
+            *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
         ],
         exception_handlers=HANDLERS,
         lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
@@ -100,6 +102,17 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/openapi.json", document.get),
+    ]
+
+
+def _admin_routes(letters: LetterPages) -> list[Route]:
+    return [
+        Route("/admin/v1/dead", letters.list),
+        Route("/admin/v1/dead", letters.purge_all, methods=["DELETE"]),
+        Route("/admin/v1/dead/retry", letters.retry_all, methods=["POST"]),
+        Route("/admin/v1/dead/{letter_id}", letters.get),
+        Route("/admin/v1/dead/{letter_id}", letters.purge, methods=["DELETE"]),
+        Route("/admin/v1/dead/{letter_id}/retry", letters.retry, methods=["POST"]),
     ]
 
 

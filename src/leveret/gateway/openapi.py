@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from leveret.gateway import problems
 from leveret.gateway.account import AccountView, HardwareView
+from leveret.gateway.admin import operations as admin
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.deployments import DeploymentPage, DeploymentView
 from leveret.gateway.inputs import InputProblem
@@ -33,7 +34,7 @@ from leveret.gateway.views import PredictionView, Views
 
 _SENT: Final = (
     *(PredictionView, PredictionPage, ModelView, ModelPage, VersionView, VersionPage, DeploymentView, DeploymentPage),
-    *(AccountView, HardwareView, problems.Problem, InputProblem),
+    *(AccountView, HardwareView, problems.Problem, InputProblem, *admin.SENT),
 )
 _encoder: Final = msgspec.json.Encoder()
 
@@ -66,7 +67,7 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "servers": [{"url": base_url}],
-        "paths": paths([*OPERATIONS, *own]),
+        "paths": paths([*OPERATIONS, *admin.OPERATIONS, *own]),
         "components": {
             "schemas": {**_sent_schemas(), **_model_schemas(served, names)},
             "parameters": PARAMETERS,
@@ -86,7 +87,7 @@ def _operation(served: Served, name: str) -> Operation:
         summary=f"Run {served.card.model}",
         description=served.card.description,
         tag=served.card.model,
-        parameters=("prefer",),
+        parameters=("prefer", "cancel_after"),
         body=submission(reference(f"{name}.Input")),
         answers=created(prediction),
     )

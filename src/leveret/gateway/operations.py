@@ -8,8 +8,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from leveret.core.prediction import Status
+from leveret.core.prediction import Priority, Status
 from leveret.gateway import streams
+from leveret.gateway.cancel_after import PATTERN
 from leveret.gateway.schemas import REFERENCE, Schema
 
 JSON: Final = "application/json"
@@ -54,8 +55,8 @@ def reference(name: str) -> Schema:
 
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
-    properties: Schema = {"input": given, **more}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    required: Schema = {"input": given, **more}
+    return {"type": "object", "properties": {**required, "priority": _PRIORITY}, "required": list(required)}
 
 
 def created(prediction: Schema) -> Mapping[int, Schema]:
@@ -85,6 +86,7 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
+_PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {
@@ -93,9 +95,17 @@ PARAMETERS: Final[Schema] = {
     "name": _parameter("path", "name", "the part of the model's name behind the slash", _TEXT),
     "version": _parameter("path", "version", "the version's id", _TEXT),
     "prefer": _parameter("header", "Prefer", "`wait` or `wait=SECONDS` answers when the result is there", _TEXT),
+    "cancel_after": _parameter(
+        "header",
+        "Cancel-After",
+        "cancel it if it has not ended so long after its creation: `30`, `90s`, `5m` or `1h30m45s`, at least 5 s",
+        {"type": "string", "minLength": 1, "pattern": PATTERN},
+    ),
     "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
     "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
+    "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _TEXT),
+    "letter_id": _parameter("path", "letter_id", "the id of a dead letter", _TEXT),
     "after": _parameter("query", "after", "number of the last entry that is known", _NUMBER),
     "last_event_id": _parameter("header", "Last-Event-ID", "the same, as browsers send it; goes first", _TEXT),
 }
@@ -107,7 +117,7 @@ OPERATIONS: Final = (
         path="/v1/models/{owner}/{name}/predictions",
         name="createForModel",
         summary="Run a model",
-        parameters=("owner", "name", "prefer"),
+        parameters=("owner", "name", "prefer", "cancel_after"),
         body=submission({"type": "object"}),
         answers=created(reference("Prediction")),
     ),
@@ -117,7 +127,7 @@ OPERATIONS: Final = (
         name="createForVersion",
         summary="Run a model that the body names",
         description="`version` is `owner/name`, `owner/name:version` or a version's id.",
-        parameters=("prefer",),
+        parameters=("prefer", "cancel_after"),
         body=submission({"type": "object"}, version=_TEXT),
         answers=created(reference("Prediction")),
     ),
@@ -270,4 +280,4 @@ OPERATIONS: Final = (
         answers={200: ANYTHING},
     ),
 )
-"""The endpoints, apart from those of single models."""
+"""The endpoints, apart from those of single models and of the admin API."""

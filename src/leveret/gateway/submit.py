@@ -23,14 +23,15 @@ from starlette.responses import Response
 
 from leveret.config import GatewaySettings
 from leveret.core.card import Card
+from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import Blob, Prediction, new_id
+from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import BrokerUnavailable, LeveretError, PublishUnconfirmed, Unavailable
-from leveret.gateway import body, prefer
+from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
+from leveret.gateway import body, cancel_after, prefer
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.views import EMPTY, Views
@@ -43,9 +44,10 @@ class Submission(Struct, frozen=True):
     """The body of a POST to a model. Other members are ignored: older clients send some."""
 
     input: Raw
+    priority: str = Priority.NORMAL
 
 
-class VersionedSubmission(Submission, frozen=True):
+class VersionedSubmission(Submission, frozen=True, kw_only=True):
     """The body of a POST to /v1/predictions. `version` is `owner/name`, `owner/name:version` or a version's id."""
 
     version: str
@@ -82,21 +84,23 @@ class Submit:
         """Create a prediction of the model that the path names."""
         submission = body.decode(await self._read(request), _submission)
         served = await self._catalog.model("{owner}/{name}".format_map(request.path_params))
-        return await self._submit(request, served, submission.input)
+        return await self._submit(request, served, submission)
 
     async def to_version(self, request: Request) -> Response:
         """Create a prediction of the model that the body names."""
         submission = body.decode(await self._read(request), _versioned)
         served = await self._catalog.version(submission.version)
-        return await self._submit(request, served, submission.input)
+        return await self._submit(request, served, submission)
 
     async def _read(self, request: Request) -> bytes:
         return await body.read(request, limit=self._settings.max_body)
 
-    async def _submit(self, request: Request, served: Served, given: Raw) -> Response:
-        served.schema.check(given)
-        accepted = await self._intake.accept(served.card, given)
-        prediction = replace(accepted.prediction, input=given, input_blob=None)
+    async def _submit(self, request: Request, served: Served, submission: Submission) -> Response:
+        limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
+        priority = _priority(submission.priority)
+        served.schema.check(submission.input)
+        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit)
+        prediction = replace(accepted.prediction, input=submission.input, input_blob=None)
         base = self._views.base(request)
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
@@ -139,18 +143,39 @@ class Intake:
         self._confirmations = confirmations
         self._inline_limit = inline_limit
 
-    async def accept(self, card: Card, given: Raw) -> Accepted:
-        """A new prediction of this model.
+    async def accept(self, card: Card, given: Raw, *, priority: Priority, limit: float | None) -> Accepted:
+        """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
 
         Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
         knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
         """
-        if not self._broker.accepting:
-            raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
-        prediction = await self._recorded(card, given)
+        self._check_broker()
+        prediction = await self._recorded(card, given, priority, limit)
         return Accepted(prediction, await self._queued(prediction))
 
-    async def _recorded(self, card: Card, given: Raw) -> Prediction:
+    async def accept_again(self, prediction: Prediction) -> Accepted:
+        """This prediction, whose id follows from what it repeats: accepting it again changes nothing.
+
+        So it may not end because the broker does not take it now: it stays in the outbox then, and the sweeper queues
+        it. Raises BrokerUnavailable, and then nothing has happened, or StoreUnavailable.
+        """
+        self._check_broker()
+        recorded = await self._store.create(prediction)
+        if recorded.status is not Status.STARTING:
+            return Accepted(recorded, confirmed=True)
+        try:
+            await self._broker.publish(recorded)
+        except Unavailable as error:
+            _log.warning("not queued yet", id=recorded.id, model=recorded.model, reason=str(error))
+            return Accepted(recorded, confirmed=False)
+        self._confirmations.add(recorded.id)
+        return Accepted(recorded, confirmed=True)
+
+    def _check_broker(self) -> None:
+        if not self._broker.accepting:
+            raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
+
+    async def _recorded(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
         blob = None
@@ -163,6 +188,9 @@ class Intake:
             input=given if blob is None else EMPTY,
             input_blob=blob,
             created_at=now,
+            priority=priority,
+            start_by=earliest(now, limit, card.queue_timeout),
+            deadline=earliest(now, limit, card.total_timeout),
         )
         return await self._store.create(prediction)
 
@@ -181,6 +209,12 @@ class Intake:
             raise
         self._confirmations.add(prediction.id)
         return True
+
+
+def _priority(given: str) -> Priority:
+    if given not in set(Priority):
+        raise InvalidRequest(reason=f"`priority` must be one of {', '.join(Priority)}")
+    return Priority(given)
 
 
 _submission: Final = msgspec.json.Decoder(Submission)

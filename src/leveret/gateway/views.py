@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import Blob, Means, Prediction, Status
+from leveret.core.prediction import Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
 
 EMPTY: Final = Raw(b"{}")
@@ -53,10 +53,13 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     logs: str
     error: Annotated[str | None, Meta(description="why it failed")]
     status: Status
+    priority: Annotated[Priority, Meta(description="among the predictions of its account")]
     stopped: Annotated[Means | None, Meta(description="by what means it was stopped when it was canceled")]
     created_at: str
     started_at: str | UnsetType = UNSET
     completed_at: str | UnsetType = UNSET
+    start_by: Annotated[str | UnsetType, Meta(description="canceled if its first run has not begun by then")] = UNSET
+    deadline: Annotated[str | UnsetType, Meta(description="canceled if it has not ended by then")] = UNSET
     data_removed: Annotated[bool, Meta(description="whether the input is no longer kept; it is shown empty")]
     metrics: Metrics | UnsetType = UNSET
     urls: Urls
@@ -83,13 +86,16 @@ class Views:
         """
         if prediction.input_blob is None and prediction.output_blob is None:
             return _encoder.encode(view(prediction, base))
-        removed = False
-        try:
-            input_ = await self._whole(prediction.input, prediction.input_blob)
-        except BlobNotFound:
-            input_, removed = EMPTY, True
+        input_, removed = await self.input(prediction)
         output = await self._whole(prediction.output, prediction.output_blob)
         return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
+
+    async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
+        """The whole input, and whether it is gone, and so is shown empty."""
+        try:
+            return await self._whole(prediction.input, prediction.input_blob), False
+        except BlobNotFound:
+            return EMPTY, True
 
     async def _whole(self, inline: Raw, blob: Blob | None) -> Raw:
         """The value, from its blob if it has one. Raises BlobNotFound."""
@@ -109,10 +115,13 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         logs=_logs(prediction),
         error=prediction.error,
         status=prediction.status,
+        priority=prediction.priority,
         stopped=prediction.stopped,
         created_at=moment(prediction.created_at),
-        started_at=UNSET if prediction.started_at is None else moment(prediction.started_at),
-        completed_at=UNSET if prediction.completed_at is None else moment(prediction.completed_at),
+        started_at=_moment(prediction.started_at),
+        completed_at=_moment(prediction.completed_at),
+        start_by=_moment(prediction.start_by),
+        deadline=_moment(prediction.deadline),
         data_removed=data_removed,
         metrics=_metrics(prediction),
         urls=_urls(base, prediction.id),
@@ -146,6 +155,10 @@ def _urls(base: str, prediction_id: str) -> Urls:
         events=f"{address}/events",
         stream=f"{base}/v1/streams/{prediction_id}",
     )
+
+
+def _moment(at: float | None) -> str | UnsetType:
+    return UNSET if at is None else moment(at)
 
 
 def _metrics(prediction: Prediction) -> Metrics | UnsetType:

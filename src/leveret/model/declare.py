@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Annotated, Final, TypedDict, TypeVar, Unpack, overload
+from typing import Annotated, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from leveret.core.deadlines import LONGEST
 from leveret.core.prediction import MODEL_NAME
 from leveret.errors import ModelLoadError
 from leveret.model import where
@@ -23,13 +24,24 @@ _MARK: Final = "__leveret_options__"
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
+Timeout: TypeAlias = Annotated[float, Meta(gt=0, le=LONGEST)]
+
+
 class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `@model` was told. `batch` is None for a model that takes one input at a time."""
+    """What `@model` was told. `batch` is None for a model that takes one input at a time.
+
+    `retries` is None when the worker's own limit holds.
+    """
 
     name: str
     batch: Annotated[int, Meta(ge=1)] | None = None
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
+    retries: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    retry_on: tuple[type[Exception], ...] = ()
+    queue_timeout: Timeout | None = None
+    total_timeout: Timeout | None = None
+    concurrency: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Given(TypedDict, total=False):
@@ -46,6 +58,21 @@ class Given(TypedDict, total=False):
 
     batch_key: str | tuple[str, ...]
     """The name of a parameter, or the names of several, whose values must be equal within one call."""
+
+    retries: int
+    """How many runs may follow the first one of a prediction, for whatever reason that counts against the limit."""
+
+    retry_on: type[Exception] | tuple[type[Exception], ...]
+    """The exceptions after which a prediction is run again, in place of failing at once."""
+
+    queue_timeout: float
+    """How long after its creation a prediction is canceled if its first run has not begun, in seconds."""
+
+    total_timeout: float
+    """How long after its creation a prediction is canceled if it has not ended, in seconds."""
+
+    concurrency: int
+    """How many runs of an `async def` may be under way at once in each model process; otherwise one."""
 
 
 T = TypeVar("T", bound=Target)
@@ -85,8 +112,13 @@ def _marked(target: T, given: Given) -> T:
 def _options(target: Target, given: Given) -> Options:
     if not (inspect.isclass(target) or inspect.isroutine(inspect.unwrap(target))):
         raise ModelLoadError(where=where.of(target), reason="@model goes on a function or a class, on nothing else")
-    key = given.get("batch_key", ())
-    settled = {"name": _default_name(target), **given, "batch_key": (key,) if isinstance(key, str) else key}
+    key, errors = given.get("batch_key", ()), given.get("retry_on", ())
+    settled = {
+        "name": _default_name(target),
+        **given,
+        "batch_key": (key,) if isinstance(key, str) else key,
+        "retry_on": (errors,) if isinstance(errors, type) else errors,
+    }
     try:
         options = msgspec.convert(settled, Options)
     except msgspec.ValidationError as error:
@@ -99,9 +131,16 @@ def _options(target: Target, given: Given) -> Options:
             f"{options.name!r} is no name for a model: write @model(name='owner/name') with a-z, 0-9, '_', '.', '-'"
         )
         raise ModelLoadError(where=where.of(target), reason=reason)
+    if options.concurrency is not None and options.batch is not None:
+        reason = "@model: batch and concurrency exclude each other: one call for many inputs, or many calls at once"
+        raise ModelLoadError(where=where.of(target), reason=reason)
     for option in ("batch_window", "batch_key"):
         if option in given and options.batch is None:
             raise ModelLoadError(where=where.of(target), reason=f"@model: {option} means nothing without batch")
+    for kind in options.retry_on:
+        if not issubclass(kind, Exception):
+            reason = f"@model: retry_on takes kinds of Exception, such as ConnectionError, and {kind.__name__} is none"
+            raise ModelLoadError(where=where.of(target), reason=reason)
     return options
 
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -30,18 +31,30 @@ class Model(Struct, frozen=True, kw_only=True):
     inputs: Inputs
     output_schema: bytes
     streams: bool
+    asynchronous: bool
     context: str | None
     """The parameter that takes the Context, or the list of them."""
 
     def start(self) -> Target:
         """What is called for each run: the function, or `predict` of an instance that is set up."""
-        if not inspect.isclass(self.target):
-            return self.target
-        instance = self.target()
-        if hasattr(instance, SETUP):
-            getattr(instance, SETUP)()
-        predict: Target = getattr(instance, PREDICT)
+        predict, setup = self._made()
+        setup()
         return predict
+
+    async def start_asynchronously(self) -> Target:
+        """The same for a model that is asynchronous, as its setup may be too."""
+        predict, setup = self._made()
+        done = setup()
+        if inspect.isawaitable(done):
+            await done
+        return predict
+
+    def _made(self) -> tuple[Target, Callable[[], object]]:
+        """What is called for each run, and what has to be called before."""
+        if not inspect.isclass(self.target):
+            return self.target, _nothing
+        instance = self.target()
+        return getattr(instance, PREDICT), getattr(instance, SETUP, _nothing)
 
 
 def load(target: str) -> Model:
@@ -57,6 +70,9 @@ def load(target: str) -> Model:
 
 def _model(target: Target, options: Options, module: ModuleType) -> Model:
     signature = read(target, batched=options.batch is not None)
+    if options.concurrency is not None and not signature.asynchronous:
+        reason = "@model: concurrency means nothing unless the model is `async def`; use more model processes, or batch"
+        raise ModelLoadError(where=where.of(target), reason=reason)
     names = [one.name for one in signature.inputs]
     for name in options.batch_key:
         if name not in names:
@@ -75,6 +91,7 @@ def _model(target: Target, options: Options, module: ModuleType) -> Model:
         inputs=inputs,
         output_schema=output,
         streams=signature.streams,
+        asynchronous=signature.asynchronous,
         context=signature.context,
     )
 
@@ -164,3 +181,7 @@ def _file(module: ModuleType) -> Path:
     if module.__file__ is None:
         raise ModelLoadError(where=module.__name__, reason="this is a folder without code; name a module inside of it")
     return Path(module.__file__)
+
+
+def _nothing() -> None:
+    """The setup of a model that has none."""

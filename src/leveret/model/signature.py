@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from inspect import Parameter
 from typing import Annotated, Final, get_args, get_origin, get_type_hints
 
@@ -18,6 +18,12 @@ NOTHING: Final = Parameter.empty
 """Stands where there is no default and no annotation; None is a value of its own."""
 
 _OPEN: Final = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+_STREAMS: Final = {
+    False: (Iterator, Generator, Iterable),
+    True: (AsyncIterator, AsyncGenerator, AsyncIterable),
+}
+"""As what a stream may be annotated, by whether it is asynchronous."""
 
 PREDICT: Final = "predict"
 SETUP: Final = "setup"
@@ -38,6 +44,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     inputs: tuple[Input, ...]
     returns: object
     streams: bool
+    asynchronous: bool
     context: str | None
     """The parameter that takes the Context, or the list of them."""
 
@@ -46,6 +53,8 @@ def read(target: Target, *, batched: bool) -> Signature:
     """The signature of a function, or of the method `predict` of a class. Raises ModelLoadError."""
     function, parameters = _callable(target)
     reader = _Reader(function, batched=batched)
+    if inspect.isclass(target) and not reader.asynchronous:
+        _is_no_coroutine(_method(target, SETUP))
     if batched and not parameters:
         raise reader.error("a batched model takes at least one list; write for example `texts: list[str]`")
     read_in = [reader.input(parameter) for parameter in parameters]
@@ -56,6 +65,7 @@ def read(target: Target, *, batched: bool) -> Signature:
         inputs=tuple(one for one in read_in if one is not None),
         returns=reader.returns(),
         streams=reader.streams,
+        asynchronous=reader.asynchronous,
         context=contexts[0] if contexts else None,
     )
 
@@ -89,12 +99,18 @@ def _method(target: type, name: str) -> Target | None:
 def _takes_nothing(made: Target, parameters: Iterable[Parameter], instead: str) -> None:
     """Refuse what cannot be called as the worker will call it: without arguments."""
     name = getattr(made, "__qualname__", repr(made))
-    if inspect.iscoroutinefunction(made):
-        raise ModelLoadError(where=where.of(made), reason=f"{name} is `async def`; write it as a plain `def`")
     needed = [one.name for one in parameters if one.default is NOTHING and one.kind not in _OPEN]
     if needed:
         reason = f"{name} is called without arguments but needs {', '.join(needed)}; {instead}"
         raise ModelLoadError(where=where.of(made), reason=reason)
+
+
+def _is_no_coroutine(setup: Target | None) -> None:
+    """Refuse a `setup` that only an event loop could run, in a model that has none."""
+    if setup is not None and inspect.iscoroutinefunction(inspect.unwrap(setup)):
+        name = getattr(setup, "__qualname__", SETUP)
+        reason = f"{name} is `async def` but predict is not; write both as `async def`, or neither"
+        raise ModelLoadError(where=where.of(setup), reason=reason)
 
 
 class _Reader:
@@ -104,13 +120,15 @@ class _Reader:
         self._function = function
         self._batched = batched
         plain = inspect.unwrap(function)
-        if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
-            raise self.error("`async def` cannot be served; write it as a plain `def`")
         self._hints = self._resolved()
         returned = get_origin(self._hints.get("return")) or self._hints.get("return")
-        self.streams = inspect.isgeneratorfunction(plain) or returned in (Iterator, Generator)
+        streams_later = inspect.isasyncgenfunction(plain) or returned in (AsyncIterator, AsyncGenerator)
+        self.asynchronous = streams_later or inspect.iscoroutinefunction(plain)
+        self.streams = streams_later or inspect.isgeneratorfunction(plain) or returned in (Iterator, Generator)
         if self.streams and batched:
             raise self.error("a batched model cannot stream; drop batch=, or return a list in place of yielding")
+        if self.asynchronous and batched:
+            raise self.error("a batched model is a plain `def`; drop batch=, or write `def` in place of `async def`")
 
     def error(self, reason: str) -> ModelLoadError:
         """The error that names the function's place."""
@@ -145,8 +163,9 @@ class _Reader:
             return self._of_list("what it returns", annotation)
         if not self.streams:
             return annotation
-        if (get_origin(annotation) or annotation) not in (Iterator, Generator, Iterable):
-            raise self.error("a model that yields is annotated with what it yields: `-> Iterator[str]`")
+        first, *others = _STREAMS[self.asynchronous]
+        if (get_origin(annotation) or annotation) not in (first, *others):
+            raise self.error(f"a model that yields is annotated with what it yields: `-> {first.__name__}[str]`")
         return next(iter(get_args(annotation)), NOTHING)
 
     def _resolved(self) -> dict[str, object]:

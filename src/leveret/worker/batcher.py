@@ -30,27 +30,42 @@ class Terms(Struct, frozen=True):
     A slow model gets its next batch when it has done the last one, so that no delivery waits in a busy worker while
     another is idle. Of a fast one the next batch is claimed while one runs and the last one is recorded, and a
     third is on its way.
+
+    A model that makes several runs `at_once` has room for single runs: a slow one for so many as it makes, and then
+    any number is taken that there is room for; a fast one for as many more, and they are taken by the batch.
     """
 
     fast: bool
     most: int
+    at_once: bool = False
 
     @property
-    def batches(self) -> int:
-        """How many batches are in hand at once."""
-        return 2 if self.fast else 1
+    def room(self) -> int:
+        """How many batches are in hand at once, or how many runs."""
+        batches = 2 if self.fast else 1
+        return batches * self.most if self.at_once else batches
+
+    @property
+    def least(self) -> int:
+        """How much room there must be for the next batch."""
+        return self.most if self.at_once and self.fast else 1
 
     @property
     def capacity(self) -> int:
         """How many deliveries the broker is asked to send ahead."""
         return self.most * 3 if self.fast else self.most
 
+    def fit(self, now: Terms) -> bool:
+        """Whether they are still about what they would be now."""
+        return now.fast is self.fast and 1 / DRIFT <= now.most / self.most <= DRIFT
+
 
 class Pace:
     """How long the model's runs take, learned from those that have ended, and which terms follow from it.
 
     A batched model always gets up to `batch` together. Any other model gets as many as are expected to take about
-    50 ms: one at a time while that is unknown or the model slow, up to 64 when it is fast.
+    50 ms: one at a time while that is unknown or the model slow, up to 64 when it is fast. One that runs several at
+    once gets no fewer than those.
     """
 
     def __init__(self) -> None:
@@ -60,17 +75,14 @@ class Pace:
         """Runs that have just ended took this long each."""
         self._mean = seconds if self._mean is None else self._mean + WEIGHT * (seconds - self._mean)
 
-    def terms(self, batch: int) -> Terms:
-        """The terms of this moment for a model with that size of batches."""
+    def terms(self, batch: int, concurrency: int = 1) -> Terms:
+        """The terms of this moment for a model with that size of batches, or that many runs at once."""
+        at_once = concurrency > 1
         if self._mean is None:
-            return Terms(fast=False, most=batch)
-        together = max(1, min(MOST, int(FAST / max(self._mean, FAST / MOST))))
-        return Terms(fast=self._mean < FAST, most=batch if batch > 1 else together)
-
-    def fits(self, terms: Terms, batch: int) -> bool:
-        """Whether the terms are still about what they would be now."""
-        now = self.terms(batch)
-        return now.fast is terms.fast and 1 / DRIFT <= now.most / terms.most <= DRIFT
+            return Terms(fast=False, most=max(batch, concurrency), at_once=at_once)
+        together = min(MOST, int(concurrency * FAST / max(self._mean, FAST / MOST)))
+        most = batch if batch > 1 else max(concurrency, together)
+        return Terms(fast=self._mean < FAST, most=most, at_once=at_once)
 
 
 class Batcher:

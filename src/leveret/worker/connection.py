@@ -22,7 +22,7 @@ AHEAD: Final = 4 * 1024 * 1024
 """How many bytes are read ahead of who listens; then a talkative model waits for its worker."""
 
 NOT_BEGUN: Final = HandedBack("its model process ended before it began")
-BESIDE: Final = HandedBack("its model process was ended because another prediction of its batch was canceled")
+BESIDE: Final = HandedBack("its model process was ended because a prediction beside it was canceled")
 
 
 class _Heard:
@@ -36,17 +36,18 @@ class _Heard:
 
 
 class _Place(Struct, frozen=True):
-    """Where a run under way belongs: its batch, and the number of its call of the model."""
+    """Where a run under way belongs: its batch, the number of its call of the model, and whether that is made alone."""
 
     heard: _Heard
     call: int
+    alone: bool
 
 
 class Connection(asyncio.Protocol):
     """Bytes to frames, frames to whoever waits for them, and flow control both ways.
 
     `setup` is answered by the process's first frame, or by its end. Calls of the model are numbered in the order
-    in which they were sent, which is the order in which the process makes them; `calls` counts them.
+    in which they were sent, which is the order in which the process begins them; `calls` counts them.
     """
 
     def __init__(self, *, on_lost: Callable[[], None]) -> None:
@@ -61,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._canceled: set[Running] = set()
         self._unheard = 0
         self._ahead = 0
+        self._at_once = 1
         self._over = False
         self._transport: asyncio.Transport
 
@@ -105,20 +107,19 @@ class Connection(asyncio.Protocol):
         return run in self._canceled
 
     def current(self, run: Running) -> bool:
-        """Whether it is this run that the process is in the middle of."""
-        place = self._under_way.get(run)
-        return place is not None and place.call == self._culprit()
+        """Whether the process is in the middle of this run."""
+        return run in self._begun()
 
     def crash(self, cause: str, *, means: Means) -> None:
-        """The process has ended: the call it was in the middle of has crashed, those behind have not begun.
+        """The process has ended: the calls it was in the middle of have crashed, those behind have not begun.
 
         `means` is what was done to stop a canceled run. Beyond an interrupt, nobody is to blame for the end.
         """
-        culprit = self._culprit()
+        in_the_middle = self._begun()
         struck = Crashed(cause) if means is Means.INTERRUPTED else BESIDE
 
-        def outcome(run: Running, place: _Place) -> Outcome:
-            begun = place.call == culprit
+        def outcome(run: Running) -> Outcome:
+            begun = run in in_the_middle
             if run in self._canceled:
                 return Stopped(means if begun else Means.NOT_BEGUN)
             return struck if begun else NOT_BEGUN
@@ -128,7 +129,7 @@ class Connection(asyncio.Protocol):
     def hand_back(self, reason: str) -> None:
         """No run ends here any more, whatever the process still says."""
         stopped, handed_back = Stopped(Means.TERMINATED), HandedBack(reason)
-        self._end(reason, lambda run, _: stopped if run in self._canceled else handed_back)
+        self._end(reason, lambda run: stopped if run in self._canceled else handed_back)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what a stream gets
         """Begin to read."""
@@ -148,6 +149,7 @@ class Connection(asyncio.Protocol):
                 case Ended() | Chunks() | Wrote() | Progressed():
                     self._hear(frame)
                 case Ready() | NotReady() if not self.setup.done():
+                    self._at_once = frame.concurrency if isinstance(frame, Ready) else 1
                     self.setup.set_result(frame)
                 case _:
                     pass
@@ -173,11 +175,11 @@ class Connection(asyncio.Protocol):
     def _begin(self, calls: Sequence[Sequence[Item]], heard: _Heard) -> None:
         for call in calls:
             self.calls += 1
-            place = _Place(heard, self.calls)
+            place = _Place(heard, self.calls, any(item.alone for item in call))
             for item in call:
                 self._under_way[Running(item.id, item.attempt)] = place
         if self._over:
-            self._end(NOT_BEGUN.reason, lambda _, __: NOT_BEGUN)
+            self._end(NOT_BEGUN.reason, lambda _: NOT_BEGUN)
             return
         self._transport.write(b"".join([frames.encode(Run(list(call))) for call in calls]))
 
@@ -204,13 +206,22 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return taken
 
-    def _culprit(self) -> int:
-        """The number of the call that the process is in the middle of: the first that has not ended."""
-        return next((place.call for place in self._under_way.values()), 0)
+    def _begun(self) -> set[Running]:
+        """The runs that the process is in the middle of: those of the first calls, as many as it makes at once."""
+        begun: set[Running] = set()
+        calls: set[int] = set()
+        alone = False
+        for run, place in self._under_way.items():
+            if place.call not in calls and (alone or len(calls) == self._at_once or (place.alone and calls)):
+                break
+            calls.add(place.call)
+            begun.add(run)
+            alone = place.alone
+        return begun
 
-    def _end(self, reason: str, outcome: Callable[[Running, _Place], Outcome]) -> None:
+    def _end(self, reason: str, outcome: Callable[[Running], Outcome]) -> None:
         self._over = True
         if not self.setup.done():
             self.setup.set_result(NotReady(error=reason, traceback="", usage=False))
-        for run, place in list(self._under_way.items()):
-            self._hear(Ended(run.id, run.attempt, outcome(run, place), 0.0))
+        for run in list(self._under_way):
+            self._hear(Ended(run.id, run.attempt, outcome(run), 0.0))

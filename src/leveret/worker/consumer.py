@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from leveret.core.ports import Broker, Delivery
+from leveret.core.ports import Broker
 from leveret.errors import Unavailable
 from leveret.worker.batcher import Batcher, Pace, Terms
 from leveret.worker.executor import Executor
 from leveret.worker.hand import give_back
 from leveret.worker.patience import Leavable, pause_after
 from leveret.worker.process import ModelProcess
+from leveret.worker.room import Room, Stay
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -24,7 +24,7 @@ class Consumer:
 
     1. waits until `gate` is open, and sets `consuming`,
     2. consumes on the terms that the model's pace suggests, and again on others when those do not fit any more,
-    3. takes a batch whenever the process has room for one, and has it executed,
+    3. takes a batch whenever the process has room for one, and has it executed; see Room,
     4. at the end gives back what it has not begun, and sees through what it has.
     """
 
@@ -69,7 +69,7 @@ class Consumer:
         failures = 0
         while not self._stopped:
             try:
-                await self._consume_on(self._pace.terms(self._process.ready.batch))
+                await self._consume_on(self._terms())
                 failures = 0
             except* Unavailable as errors:
                 failures += 1
@@ -91,17 +91,22 @@ class Consumer:
                     await give_back(delivery, delay=0.0)
 
     async def _take(self, batcher: Batcher, terms: Terms, batches: asyncio.TaskGroup) -> None:
-        batch = self._process.ready.batch
-        room = asyncio.Semaphore(terms.batches)
+        room = Room(terms, self._terms)
         while True:
-            await room.acquire()
-            if self._stopped or not self._pace.fits(terms, batch):
+            await room.wait()
+            if self._stopped:
                 return
-            deliveries = await batcher.take(self._pace.terms(batch).most)
-            batches.create_task(self._execute(deliveries, room))
+            if not terms.fit(self._terms()) and await room.empty():
+                return
+            deliveries = await batcher.take(room.most())
+            batches.create_task(self._execute(room.admit(deliveries)))
 
-    async def _execute(self, deliveries: Sequence[Delivery], room: asyncio.Semaphore) -> None:
+    async def _execute(self, stay: Stay) -> None:
         try:
-            await self._executor.execute(deliveries, self._process)
+            await self._executor.execute(stay.deliveries, self._process, claimed=stay.claimed)
         finally:
-            room.release()
+            stay.end()
+
+    def _terms(self) -> Terms:
+        """The terms of this moment."""
+        return self._pace.terms(self._process.ready.batch, self._process.ready.concurrency)

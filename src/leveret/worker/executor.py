@@ -12,6 +12,7 @@ delivery comes again, its record is found to be finished, and it is only acknowl
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
@@ -19,12 +20,14 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 from msgspec import Raw
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
-from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
-from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
+from leveret.core import deadlines
+from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
+from leveret.core.outcome import Crashed, HandedBack, Raised, RetryWanted, Returned, Stopped
+from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
 from leveret.core.streams import once
@@ -32,7 +35,7 @@ from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
-from leveret.worker.hand import Hand, Held
+from leveret.worker.hand import Hand, Held, Unwanted
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
 
@@ -64,17 +67,21 @@ class Executor:
         self._settings = settings
         self._learn = learn
 
-    async def execute(self, deliveries: Sequence[Delivery], process: ModelProcess) -> None:
-        """See a batch through. However it goes, every delivery is dealt with exactly once."""
+    async def execute(
+        self, deliveries: Sequence[Delivery], process: ModelProcess, *, claimed: Callable[[], None]
+    ) -> None:
+        """See a batch through. However it goes, every delivery is dealt with exactly once.
+
+        `claimed` is told when everything that will run is on its way to the process.
+        """
         batch = [self._hand.hold(delivery) for delivery in deliveries]
+        fresh, again = _split(batch, lambda held: held.prediction.attempt == 0)
         try:
-            claimed = await self._claim(batch)
-            items = await self._drop(await self._open(claimed))
-            async with aclosing(process.run(items)) as run:
-                async for said in run:
-                    await self._report(said)
-                    judged = await self._judge(said)
-                    await self._settle(judged)
+            # What has lost a worker before is claimed when its turn comes: whatever is claimed when a worker is lost is
+            # charged, and of those that were lost together one may be to blame.
+            parts = [part for part in (fresh, *([held] for held in again)) if part]
+            for part in parts:
+                await self._see_through(part, process, claimed if part is parts[-1] else None)
         except Exception:
             _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
             await self._reset([held for held in batch if held.open and held.run.attempt])
@@ -82,32 +89,47 @@ class Executor:
             for held in batch:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
-    async def _claim(self, batch: Sequence[Held]) -> list[Held]:
+    async def _see_through(
+        self, batch: Sequence[Held], process: ModelProcess, claimed: Callable[[], None] | None
+    ) -> None:
+        ours = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
+        items = await self._drop(await self._open(ours))
+        if claimed is not None:
+            claimed()
+        async with aclosing(process.run(items)) as run:
+            async for said in run:
+                await self._report(said)
+                judged = await self._judge(said)
+                await self._settle(judged)
+
+    async def _claim(self, batch: Sequence[Held], *, most: int) -> list[Held]:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
         fresh, doubles = _split(batch, lambda held: not held.double)
         for held in doubles:
             await self._hand.give_back(held, delay=GUARD_DELAY)
-        for held, claim in zip(fresh, await self._claims(fresh), strict=True):
+        for held, claim in zip(fresh, await self._claims(fresh, most=most), strict=True):
             match claim:
                 case Claimed():
-                    held.begin(claim)
+                    self._hand.begin(held, claim, most=most)
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
                     await self._hand.give_back(held, delay=GUARD_DELAY)
+                case Early(delay=delay):
+                    await self._hand.give_back(held, delay=delay)
         return [held for held in fresh if held.alive]
 
     async def _open(self, claimed: Sequence[Held]) -> list[Item]:
         """The inputs: in the message, or among the blobs. A run whose input cannot be had ends here."""
         inline, apart = _split(claimed, lambda held: held.prediction.input_blob is None)
         fetched = await _together(self._fetch(held) for held in apart)
-        return [_item(held, bytes(held.prediction.input)) for held in inline] + [item for item in fetched if item]
+        return [self._item(held, bytes(held.prediction.input)) for held in inline] + [one for one in fetched if one]
 
     async def _drop(self, items: Sequence[Item]) -> list[Item]:
-        """Those that are still wanted. What was canceled meanwhile ends here."""
-        canceled, wanted = _split(items, lambda item: self._hand.of(item.id).canceled)
+        """Those that are still wanted. What was canceled meanwhile, or is past its deadline, ends here."""
         now = time.time()
-        ended = [Ended(item.id, item.attempt, Stopped(Means.NOT_BEGUN), 0.0) for item in canceled]
+        wanted, unwanted = _split(items, lambda item: self._hand.wants(item.id, at=now))
+        ended = [Ended(item.id, item.attempt, Stopped(Means.NOT_BEGUN), 0.0) for item in unwanted]
         await self._settle([self._decide(end, at=now) for end in ended])
         return wanted
 
@@ -139,37 +161,38 @@ class Executor:
                     self._hand.ack(held)
                 case Finish():
                     self._hand.ack(held)
-                case Again(ending=ending, delay=delay):
+                case Again(ending=ending):
                     again.setdefault(ending.reason, []).append(held.run.id)
-                    await self._hand.give_back(held, delay=delay)
+                    await self._hand.give_back(held, delay=ending.delay)
         for reason, ids in again.items():
             _log.warning("run again", reason=reason, ids=ids)
 
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""
-        endings = [(held.run, _uncharged(held, "its worker failed", at=time.time())) for held in begun]
+        now = time.time()
+        endings = [(held.run, _uncharged(held, "its worker failed", at=now, delay=OUTAGE_DELAY)) for held in begun]
         try:
             await self._runs.settle(endings, worker=self._hand.worker)
         except Exception:
             _log.exception("runs not reset; their leases have to lapse")
 
-    async def _claims(self, batch: Sequence[Held]) -> list[Claim]:
+    async def _claims(self, batch: Sequence[Held], *, most: int) -> list[Claim]:
         if not batch:
             return []
         predictions = [held.prediction for held in batch]
         return await self._insist(
-            lambda: self._runs.claim(predictions, worker=self._hand.worker, lease=self._hand.lease)
+            lambda: self._runs.claim(predictions, worker=self._hand.worker, lease=self._hand.lease, most=most)
         )
 
     async def _fetch(self, held: Held) -> Item | None:
         blob, attempt, now = held.prediction.input_blob, held.run.attempt, time.time()
         assert blob is not None  # noqa: S101 - this is why it is fetched
         try:
-            return _item(held, b"".join([chunk async for chunk in self._blobs.open(blob)]))
+            return self._item(held, b"".join([chunk async for chunk in self._blobs.open(blob)]))
         except (BlobNotFound, BlobDamaged) as error:
             await self._settle([(held, Finish(Failed(now, f"the input cannot be read: {error}", attempt)))])
         except LeveretError as error:
-            await self._settle([(held, Again(_uncharged(held, str(error), at=now), OUTAGE_DELAY))])
+            await self._settle([(held, Again(_uncharged(held, str(error), at=now, delay=OUTAGE_DELAY)))])
         return None
 
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:
@@ -182,12 +205,22 @@ class Executor:
         try:
             blob = await self._blobs.put(key, once(end.outcome.output), content_type=CONTENT_TYPE)
         except LeveretError as error:
-            return held, Again(_uncharged(held, str(error), at=at), OUTAGE_DELAY)
+            return held, Again(_uncharged(held, str(error), at=at, delay=OUTAGE_DELAY))
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
-        held, most = self._hand.of(end.id), self._settings.max_attempts
-        return held, decide(end.outcome, at=at, attempt=end.attempt, charged=held.charged, max_attempts=most)
+        held = self._hand.of(end.id)
+        verdict = decide(
+            end.outcome,
+            at=at,
+            attempt=end.attempt,
+            charged=held.claimed.charged,
+            max_attempts=held.most,
+            worker=self._hand.worker,
+            suspect=held.claimed.suspect,
+            jitter=random.random(),  # noqa: S311 - no secret
+        )
+        return held, _explained(verdict) if held.unwanted is Unwanted.OVERDUE else verdict
 
     async def _record(self, judged: Sequence[Judged]) -> list[bool]:
         """False where a run was no longer ours to end."""
@@ -202,6 +235,11 @@ class Executor:
         """The store may be away for as long as the leases last; then others may have our runs."""
         return await insist(call, patience=self._hand.lease)
 
+    def _item(self, held: Held, content: bytes) -> Item:
+        """Its last try after crashes is made alone, so that nobody fails for what only its neighbours did."""
+        alone = held.claimed.charged > 0 and held.claimed.charged >= held.most - 1
+        return Item(held.run.id, held.run.attempt, content, alone)
+
     def _is_large(self, end: Ended) -> bool:
         return isinstance(end.outcome, Returned) and len(end.outcome.output) > self._settings.inline_limit
 
@@ -212,18 +250,23 @@ class Executor:
             self._learn(sum(seconds) / len(seconds))
 
 
-def _item(held: Held, content: bytes) -> Item:
-    return Item(held.run.id, held.run.attempt, content)
+def _explained(verdict: Verdict) -> Verdict:
+    """The same, but a run that was stopped because its deadline has passed says so."""
+    match verdict:
+        case Finish(Canceled(attempt=int(attempt), stopped=how) as ending):
+            return Finish(replace(ending, error=deadlines.error(how, runs=attempt - 1)))
+        case _:
+            return verdict
 
 
-def _uncharged(held: Held, reason: str, *, at: float) -> Reset:
+def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:
     """The end of a run that another one shall follow, through no fault of the model."""
-    return Reset(at, held.run.attempt, reason, charged=held.charged)
+    return Reset(at, held.run.attempt, reason, charged=held.claimed.charged, delay=delay)
 
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:
     match frame:
-        case Ended(outcome=Raised(traceback=traceback)) if traceback:
+        case Ended(outcome=Raised(traceback=traceback) | RetryWanted(traceback=traceback)) if traceback:
             return Logs(at, frame.attempt, traceback)
         case Ended():
             return None

@@ -19,16 +19,17 @@ LIMIT: Final = 512 * 1024 * 1024
 _LENGTH: Final = 4
 
 
-class Item(Struct, frozen=True):
-    """One prediction to run: its input is JSON."""
+class Item(Struct, frozen=True, omit_defaults=True):
+    """One prediction to run: its input is JSON. `alone` is for a run beside which no other shall be under way."""
 
     id: str
     attempt: int
     input: bytes
+    alone: bool = False
 
 
 class Run(Struct, frozen=True, tag="run"):
-    """Run these items: together in one call of a batched model, otherwise one after the other."""
+    """Run these items: together in one call of a batched model, otherwise in their turn."""
 
     items: list[Item]
 
@@ -55,6 +56,11 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     batch: int
     batch_window: float
     streams: bool
+    max_attempts: int | None = None
+    """How many runs of a prediction may be charged, if the model says so."""
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
+    concurrency: int = 1
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):

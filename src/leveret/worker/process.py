@@ -25,12 +25,16 @@ LAST_WORDS: Final = 1.0
 STOP_PATIENCE: Final = 5.0
 """How long a process has to end after it was asked, and again after SIGTERM, in seconds."""
 
+_RUDENESS: Final = tuple(Means)
+"""The means, from gentle to rude."""
+
 
 class ModelProcess(asyncio.SubprocessProtocol):
     """One model process.
 
     1. `started` starts it in a fresh interpreter, in a session of its own, and waits until the model is set up.
-    2. `run` sends items and yields what their runs say. Several batches may be under way; their runs take turns.
+    2. `run` sends items and yields what their runs say. Several batches may be under way; their runs take turns, or
+       as many as the model has concurrency go on at once.
     3. However the process ends, every run under way gets an ending: `Crashed` what was running, `HandedBack` what
        stood behind it. `ended` is set then.
     4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended.
@@ -44,7 +48,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
         self.ended = asyncio.Event()
         self._connection = Connection(on_lost=self._connection_lost)
         self._process: asyncio.SubprocessTransport
-        self._means = Means.INTERRUPTED
+        self._means: dict[Running, Means] = {}
 
     @classmethod
     @asynccontextmanager
@@ -111,10 +115,10 @@ class ModelProcess(asyncio.SubprocessProtocol):
     def _insist(self, run: Running, means: Means, grace: float) -> None:
         """If the canceled run still goes on, end the process by these means, and later by the rudest."""
         if not self._connection.canceled(run):
-            self._means = Means.INTERRUPTED  # should the process have survived
+            self._means.pop(run, None)  # should the process have survived
             return
         if self._connection.current(run):
-            self._means = means
+            self._means[run] = means
             self._signal(signal.SIGTERM if means is Means.TERMINATED else signal.SIGKILL)
             means = Means.KILLED
         asyncio.get_running_loop().call_later(grace, self._insist, run, means, grace)
@@ -170,7 +174,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
 
     def _finish(self) -> None:
         cause = self._connection.damage or _cause(self._process.get_returncode() or 0)
-        self._connection.crash(cause, means=self._means)
+        self._connection.crash(cause, means=max(self._means.values(), key=_RUDENESS.index, default=Means.INTERRUPTED))
         self.ended.set()
 
 

@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from leveret.config import WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
-from leveret.core.ports import Blobs, Broker, Registry, Runs
+from leveret.core.ports import Blobs, Broker, Registry, Running, Runs
 from leveret.errors import Unavailable, Undecodable, UsageError
 from leveret.worker.batcher import Pace
 from leveret.worker.consumer import Consumer
@@ -43,7 +43,8 @@ class Worker:
     2. announces the model's card and consumes its queues; `ready` is set then, and `loaded` as soon as it is known
        that the target loads,
     3. shows a sign of life for every run in hand, and for itself, again and again,
-    4. stops what is canceled: it is told so directly, and with the signs of life in case that is lost,
+    4. stops what is canceled, of which it is told directly, and with the signs of life in case that is lost; what is
+       past its deadline; and what the signs of life say is no longer its own,
     5. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
     """
 
@@ -66,7 +67,7 @@ class Worker:
         self._settings = settings
         self._broker = broker
         self._registry = registry
-        self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease)
+        self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop)
         self._pace = Pace()
         self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
         self._pool = Pool(
@@ -119,8 +120,7 @@ class Worker:
 
     async def _beat(self, card: Card) -> None:
         try:
-            for prediction_id in await self._hand.beat():
-                self._cancel(prediction_id)
+            await self._hand.beat()
             await self._announce(card, lease=self._settings.lease)
         except Unavailable as error:
             _log.warning("no sign of life", worker=self.id, error=str(error))
@@ -129,14 +129,12 @@ class Worker:
         async with self._broker.listen(self.id) as messages:
             async for message in messages:
                 try:
-                    self._cancel(control.decode(message).prediction_id)
+                    self._hand.cancel(control.decode(message).prediction_id)
                 except Undecodable as error:
                     _log.warning("control message ignored", worker=self.id, error=str(error))
 
-    def _cancel(self, prediction_id: str) -> None:
-        run = self._hand.cancel(prediction_id)
-        if run is not None:
-            self._pool.cancel(run, grace=self._settings.cancel_grace)
+    def _stop(self, run: Running) -> None:
+        self._pool.cancel(run, grace=self._settings.cancel_grace)
 
     async def _announce(self, card: Card, *, lease: float) -> None:
         await self._registry.announce(card, worker=self.id, lease=lease)
@@ -173,6 +171,8 @@ def _card(ready: Ready) -> Card:
         description=ready.description,
         batch=ready.batch,
         streams=ready.streams,
+        queue_timeout=ready.queue_timeout,
+        total_timeout=ready.total_timeout,
         announced_at=time.time(),
     )
 

@@ -6,8 +6,8 @@ import pytest
 from leveret.backends.rabbitmq import RabbitBroker, open_broker
 from leveret.core import wire
 from leveret.errors import QueueRefused
-from leveret.testing.conformance.broker import BrokerConformance, DeadLetters
-from leveret.testing.conformance.steps import MODEL, eventually, prediction, publish, take, take_one
+from leveret.testing.conformance.broker import BrokerConformance
+from leveret.testing.conformance.steps import MODEL, eventually, given_up, prediction, publish, take, take_one
 from leveret.testing.rabbitmq_server import RabbitServer
 from tests.backends.rabbitmq.views import plain_channel
 
@@ -39,21 +39,45 @@ class TestMessages:
             assert (await take_one(one)).prediction.model == "a.b/c"
             assert (await take_one(other)).prediction.model == "a/b.c"
 
-    async def test_a_foreign_message_becomes_a_dead_letter_and_the_next_one_is_served(
-        self, broker: RabbitBroker, server: RabbitServer, namespace: str, dead_letters: DeadLetters
+    async def test_a_foreign_message_is_given_up_and_the_next_one_is_served(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
     ) -> None:
         await broker.declare(MODEL)
         for_another_model = wire.encode(prediction(model="local/other"))
+        foreign = [b"", b"\xff\x00", b'{"id": 1}', b"[" * 100_000, for_another_model]
         with plain_channel(server) as channel:
-            for number, body in enumerate([b"", b"\xff\x00", b'{"id": 1}', b"[" * 100_000, for_another_model]):
-                properties = pika.BasicProperties(message_id=f"foreign-{number}")
-                channel.basic_publish(namespace, "local.echo.0", body, properties)
+            for body in foreign:
+                channel.basic_publish(namespace, "local.echo.0", body)
         await broker.publish(prediction())
 
         async with broker.consume(MODEL, capacity=1) as deliveries:
             assert prediction() == (await take_one(deliveries)).prediction
 
-        await eventually(dead_letters, [f"foreign-{number}" for number in range(5)])
+        await eventually(lambda: waiting(broker), len(foreign))
+        async with broker.rejected(limit=10) as found:
+            assert [(body, None) for body in foreign] == [(one.body, one.prediction) for one in found]
+            assert all("not a Leveret message" in one.reason for one in found)
+            assert all(f"{namespace}.local.echo.0" in one.reason for one in found)
+
+    async def test_what_somebody_puts_among_the_dead_is_given_up_whatever_its_headers_say(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        nonsense = [None, 1, "a", [], [1], [{"queue": 1}], {"queue": "q"}, [{"queue": "q", "time": 1}]]
+        with plain_channel(server) as channel:
+            for deaths in nonsense:
+                properties = pika.BasicProperties(headers={"x-death": deaths})  # type: ignore[dict-item] # on purpose
+                channel.basic_publish("", f"{namespace}.dead", wire.encode(prediction()), properties)
+
+        await eventually(lambda: waiting(broker), len(nonsense))
+        assert [prediction().id] * len(nonsense) == await given_up(broker)
+
+    async def test_the_queue_of_the_dead_drops_nothing(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        never_full_and_never_too_often = {"x-queue-type": "quorum", "x-delivery-limit": 2**31 - 1}
+
+        with plain_channel(server) as channel:  # which is refused if the arguments differ
+            channel.queue_declare(f"{namespace}.dead", durable=True, arguments=never_full_and_never_too_often)
 
     async def test_a_full_queue_refuses(self, server: RabbitServer, namespace: str) -> None:
         async with open_broker(server.url, namespace=namespace, max_length=3) as broker:
@@ -96,16 +120,17 @@ class TestDeliveries:
                 delivery.ack()
         await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
 
-    async def test_a_delivery_that_comes_back_too_often_becomes_a_dead_letter(
-        self, broker: RabbitBroker, dead_letters: DeadLetters
-    ) -> None:
+    async def test_a_delivery_that_comes_back_too_often_is_given_up(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(1), prediction(2))
 
         async with broker.consume(MODEL, capacity=1) as deliveries:
             while (delivery := await take_one(deliveries)).prediction == prediction(1):
                 await delivery.retry(0)
 
-        await eventually(dead_letters, [prediction(1).id])
+        await eventually(lambda: waiting(broker), 1)
+        async with broker.rejected(limit=10) as found:
+            assert prediction(1) == found[0].prediction
+            assert "more than 50 times" in found[0].reason
 
     async def test_a_retry_comes_back_to_its_lane(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(lane=2))
@@ -129,3 +154,9 @@ class TestDeliveries:
         await eventually(lambda: broker.depth(MODEL), (1, 0, 0, 0))
         with plain_channel(server) as channel:
             assert channel.queue_declare(f"{namespace}.retry.1", passive=True).method.message_count == 0
+
+
+async def waiting(broker: RabbitBroker) -> int:
+    """How much has been given up; all of it goes back."""
+    async with broker.rejected(limit=100) as found:
+        return len(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from msgspec.structs import replace
 
-from leveret.backends.redis import scripts
+from leveret.backends.redis import replies, scripts
 from leveret.backends.redis import store as redis_store
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
@@ -15,7 +16,7 @@ from leveret.backends.redis.connection import Command, Reply
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.store import RedisStore
 from leveret.core.events import Canceled, Ending
-from leveret.core.ports import Query, Running
+from leveret.core.ports import Finished, Query, Running
 from leveret.core.prediction import Status
 from leveret.testing.conformance.arrange import (
     LONG,
@@ -53,6 +54,42 @@ async def test_nothing_is_left_of_what_has_ended(store: RedisStore, line: Batche
     assert kinds == {b"p", b"e", b"account"}
 
 
+async def test_nothing_is_left_of_a_deadline_once_it_is_met_or_the_prediction_has_ended(
+    store: RedisStore, line: Batcher, namespace: str
+) -> None:
+    later = time.time() + LONG
+    late, ended, settled = [
+        await store.create(replace(a_prediction(), start_by=start_by, deadline=deadline))
+        for start_by, deadline in [(1.0, later), (None, later), (later, later)]
+    ]
+    run = await claimed(store, settled)
+    started = await claimed(store, replace(a_prediction(), start_by=later))
+    assert await ask(line, "ZCARD", f"{namespace}:deadlines") == 3  # that one has been met
+
+    assert await store.claim([late], worker="w1", lease=LONG) == [Finished()]
+    await store.end(ended.id, canceled())
+    await settle(store, run, succeeded(run))
+
+    assert f"{namespace}:deadlines".encode() not in await keys(line, namespace)
+    assert await settle(store, started, succeeded(started))
+
+
+async def test_what_has_no_deadline_asks_nothing_more_of_the_server(line: Batcher, namespace: str) -> None:
+    commands = Commands(keys=Keys(namespace), scripts=scripts.load())
+    prediction = a_prediction()
+    run = Running(prediction.id, 1)
+    await line.send([("CONFIG", "RESETSTAT")])
+
+    await ask(line, *commands.create(prediction, at=1.0))
+    await ask(line, *commands.claims([prediction], worker="w1", lease=LONG, most=3, at=2.0)[0])
+    await ask(line, *commands.end(run.id, succeeded(run), worker="w1"))
+
+    calls = replies.text(await ask(line, "INFO", "commandstats"))
+    assert calls is not None
+    counted = {name: int(count) for name, count in re.findall(rb"cmdstat_(z\w+):calls=(\d+)", calls)}
+    assert counted == {b"zadd": 3, b"zrem": 3}  # account, outbox, lease
+
+
 async def test_a_record_that_is_gone_is_not_asked_for_again(store: RedisStore, line: Batcher, namespace: str) -> None:
     gone, stays = await store.create(a_prediction()), await store.create(a_prediction())
     await ask(line, "DEL", f"{namespace}:p:{gone.id}", f"{namespace}:e:{gone.id}")
@@ -77,11 +114,11 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
     run = Running(prediction.id, 1)
     steps: list[Command] = [
         commands.create(prediction, at=1.0),
-        *commands.claims([prediction], worker="w1", lease=LONG, at=2.0),
+        *commands.claims([prediction], worker="w1", lease=LONG, most=None, at=2.0),
         commands.append(run, [output(run)], worker="w1", number=1),
         commands.beat(run, worker="w1", lease=LONG),
         commands.end(run.id, reset(run), worker="w1"),
-        *commands.claims([prediction], worker="w2", lease=LONG, at=3.0),
+        *commands.claims([prediction], worker="w2", lease=LONG, most=None, at=3.0),
         commands.cancel(run.id),
         commands.beat(Running(run.id, 2), worker="w2", lease=LONG),
         commands.end(run.id, succeeded(Running(run.id, 2)), worker="w2"),
@@ -95,7 +132,7 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
         answers += (first, await ask(line, *step))
         assert await state(line, namespace) == before
 
-    assert answers[0::2] == [0, [1, 0], 1, 1, 1, [2, 1], b"w2", 2, 1, 0]
+    assert answers[0::2] == [0, [1, 0, b""], 1, 1, 1, [2, 1, b""], b"w2", 2, 1, 0]
     assert answers[1::2] == [-1, *answers[2::2]]
 
 

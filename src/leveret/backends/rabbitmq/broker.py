@@ -13,13 +13,16 @@ from pika import BasicProperties
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 from pika.spec import Queue
 
+from leveret.backends.rabbitmq import rejected
 from leveret.backends.rabbitmq.connection import Connection, connect, hosts
 from leveret.backends.rabbitmq.consumer import Consumer
+from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.listener import Listener
 from leveret.backends.rabbitmq.publisher import Message, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
 from leveret.backends.rabbitmq.topology import MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
+from leveret.core.ports import Rejected
 from leveret.core.prediction import Prediction
 from leveret.errors import BrokerUnavailable
 
@@ -108,6 +111,25 @@ class RabbitBroker:
             if error.reply_code == NOT_FOUND:
                 return (0,) * lanes.COUNT
             raise BrokerUnavailable(reason=str(error)) from error
+        except AMQPError as error:
+            raise BrokerUnavailable(reason=str(error)) from error
+
+    @asynccontextmanager
+    async def rejected(self, *, limit: int) -> AsyncIterator[list[Rejected]]:
+        """Up to `limit` messages that were given up, oldest first; nobody else gets them meanwhile.
+
+        On leaving, what was not acknowledged goes back. Raises BrokerUnavailable.
+        """
+        connection = self._connections.value
+        if connection is None:
+            raise BrokerUnavailable(reason="it is not connected")
+        try:
+            async with connection.channel() as channel:
+                ledger = Ledger(channel.raw)
+                try:
+                    yield await rejected.take(channel, ledger, self._topology, limit=limit)
+                finally:
+                    ledger.close()
         except AMQPError as error:
             raise BrokerUnavailable(reason=str(error)) from error
 

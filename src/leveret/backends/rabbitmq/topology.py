@@ -2,7 +2,7 @@
 
 exchange {ns}          direct ──{owner}.{name}.{lane}──▶ queue {ns}.{owner}.{name}.{lane}, four for each model
 exchange {ns}.retry.5  fanout ──▶ queue {ns}.retry.5 ──after 5 s──▶ exchange {ns}, routing key kept
-exchange {ns}.dead     fanout ──▶ queue {ns}.dead, what was rejected or came back too often
+exchange {ns}.dead     fanout ──▶ queue {ns}.dead, what was rejected or came back too often, for the sweeper
 exchange {ns}.control  direct ──{worker}──▶ the worker's own queue
 """
 
@@ -27,6 +27,9 @@ RUNG_MAX_LENGTH: Final = 1_000_000
 
 DELIVERY_LIMIT: Final = 50
 """Deliveries of one message. Before 4.3 every give-back counts, so it has to be well above what is normal."""
+
+DEAD_DELIVERY_LIMIT: Final = 2**31 - 1
+"""Never: what is in the queue of the dead has nowhere else to go."""
 
 NOT_FOUND: Final = 404
 PRECONDITION_FAILED: Final = 406
@@ -115,8 +118,9 @@ class Topology:
             yield Route(self.rung(seconds), self.rung(seconds), "", arguments)
 
     def _dead_letters(self) -> Route:
-        # A full queue drops its oldest: refusing would make the lanes hold what they cannot get rid of.
-        return Route(self.dead, self.dead, "", {"x-queue-type": "quorum", "x-max-length": self._max_length})
+        # Without a bound, as a full queue would drop its oldest. From 4.0 on the broker has a limit of its own, of 20
+        # deliveries, behind which messages vanish; while the store is away each sweep delivers and gives back.
+        return Route(self.dead, self.dead, "", {"x-queue-type": "quorum", "x-delivery-limit": DEAD_DELIVERY_LIMIT})
 
 
 async def _declare(connection: Connection, route: Route) -> None:

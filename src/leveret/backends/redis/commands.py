@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from leveret.backends.redis import record
 from leveret.backends.redis.connection import Command, Part
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.scripts import Script, Scripts
-from leveret.core import events, lanes, lifecycle, wire
-from leveret.core.events import Ending, Output, Queued, Report, Reset, Started
+from leveret.core import deadlines, events, lanes, lifecycle, wire
+from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, Started
+from leveret.core.letters import DeadLetter
 from leveret.core.ports import Running
 from leveret.core.prediction import Prediction
-
-LOST_WORKER: Final = "its worker was lost"
-"""The reason of the reset when a lease has expired."""
+from leveret.core.retry import LOST_WORKER, TOLERANCE
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
@@ -32,32 +33,26 @@ class Commands:
 
     def create(self, prediction: Prediction, *, at: float) -> Command:
         """Record it; the script chooses its lane."""
-        return self._create(prediction, at, "", int(prediction.created_at * 1000), *lanes.THRESHOLDS)
+        thresholds = lanes.thresholds(prediction.priority)
+        return self._create(prediction, at, "", int(prediction.created_at * 1000), *thresholds)
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
         return self._create(message, at, message.lane, "")
 
-    def claims(self, predictions: Sequence[Prediction], *, worker: str, lease: float, at: float) -> list[Command]:
+    def claims(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None, at: float
+    ) -> list[Command]:
         """Take the runs; the script puts the numbers into the events."""
         reset = Reset(at=at, attempt=0, reason=LOST_WORKER, charged=0)
         started = Started(at=at, attempt=0, worker=worker)
         _, deleted = record.encode(lifecycle.change(reset).fields)
         fields = {name: value for name, value in lifecycle.change(started).fields.items() if name != "attempt"}
         present, _ = record.encode(fields)
-        parts: list[Part] = [worker, _milliseconds(lease), _WAITS, _RUNS]
+        parts: list[Part] = [worker, _milliseconds(lease), _WAITS, _RUNS, "" if most is None else most]
         parts += (*_around(reset, _ATTEMPT, _CHARGED), *_around(started, _ATTEMPT))
         parts += (len(deleted), *deleted, *present)
-        keys = self._keys
-        return [
-            _call(
-                self._scripts.claim,
-                (keys.record(prediction.id), keys.log(prediction.id), keys.leases, keys.outbox),
-                prediction.id,
-                *parts,
-            )
-            for prediction in predictions
-        ]
+        return [self._claim(prediction, parts) for prediction in predictions]
 
     def beat(self, run: Running, *, worker: str, lease: float) -> Command:
         """Renew the lease."""
@@ -75,15 +70,20 @@ class Commands:
         keys = self._keys
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
+        dies = isinstance(ending, Failed) and ending.dead is not None
         return _call(
             self._scripts.transition,
-            (keys.record(prediction_id), keys.log(prediction_id), keys.leases, keys.outstanding, keys.outbox),
+            (
+                *(*self._of(prediction_id), keys.leases, keys.outstanding, keys.outbox, keys.deadlines),
+                *(self._letter(prediction_id) if dies else ()),
+            ),
             prediction_id,
             events.encode(ending),
             "" if change.attempt is None else change.attempt,
             worker,
             str(change.fields["status"]),
             1 if change.final else 0,
+            _milliseconds(ending.delay - TOLERANCE) if isinstance(ending, Reset) else 0,
             len(change.allowed),
             *change.allowed,
             len(absent),
@@ -108,13 +108,38 @@ class Commands:
         """The cards, and who is present."""
         return _call(self._scripts.cards, (self._keys.cards, self._keys.presence))
 
+    def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
+        keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox)
+        if not deadlines.bounded(prediction):
+            return _call(self._scripts.claim, keys, prediction.id, *parts)
+        limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]
+        return _call(self._scripts.claim, (*keys, self._keys.deadlines), prediction.id, *parts, *limits)
+
+    def bury(self, letter: DeadLetter) -> Command:
+        """Keep it, unless there is one with its id."""
+        prediction = letter.prediction
+        model = "" if prediction is None else prediction.model
+        failure = events.encode(letter.failure)
+        return _call(self._scripts.bury, self._letter(letter.id), letter.id, model, letter.body, failure)
+
+    def discard(self, letter_id: str) -> Command:
+        """Forget it."""
+        return _call(self._scripts.discard, self._letter(letter_id), letter_id)
+
+    def _letter(self, letter_id: str) -> tuple[str, str, str]:
+        return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
+
     def _create(self, prediction: Prediction, at: float, *arguments: Part) -> Command:
-        keys = self._keys
-        prediction_id, account = prediction.id, prediction.account
+        account, due = prediction.account, deadlines.due(prediction)
+        keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
+        limits: list[Part] = []
+        if due is not None:
+            keys.append(self._keys.deadlines)
+            limits.append(_moment(due))
         return _call(
             self._scripts.create,
-            (keys.record(prediction_id), keys.log(prediction_id), keys.account(account), keys.outstanding, keys.outbox),
-            prediction_id,
+            keys,
+            prediction.id,
             wire.encode(prediction),
             _WAITS,
             prediction.attempt,
@@ -122,15 +147,24 @@ class Commands:
             events.encode(Queued(at=at)),
             f"{prediction.model} {account}",
             *arguments,
+            *limits,
         )
 
+    def _of(self, prediction_id: str) -> tuple[str, str]:
+        return self._keys.record(prediction_id), self._keys.log(prediction_id)
 
-def _call(script: Script, keys: tuple[str, ...], *arguments: Part) -> Command:
+
+def _call(script: Script, keys: Sequence[str], *arguments: Part) -> Command:
     return ("EVALSHA", script.digest, len(keys), *keys, *arguments)
 
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _moment(at: float | None) -> Part:
+    """A time in Unix seconds as a score, in ms; '' if there is none."""
+    return "" if at is None else repr(at * 1000)
 
 
 def _around(event: Started | Reset, *names: bytes) -> list[bytes]:

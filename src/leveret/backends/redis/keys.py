@@ -7,7 +7,11 @@
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
+{ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
 {ns}:cards              hash    the cards by model
+{ns}:dead             zset    the ids of the dead letters, for listing
+{ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
+{ns}:dead:{id}        hash    a dead letter: its `model`, `body` and `failure`
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 """
@@ -22,12 +26,16 @@ class Keys:
         self.outstanding = f"{namespace}:outstanding"
         self.outbox = f"{namespace}:outbox"
         self.leases = f"{namespace}:leases"
+        self.deadlines = f"{namespace}:deadlines"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
+        self.dead = f"{namespace}:dead"
+        self.dead_models = f"{namespace}:dead-models"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"
         self._accounts = f"{namespace}:account:"
+        self._letters = f"{namespace}:dead:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -40,6 +48,10 @@ class Keys:
     def account(self, account: str) -> str:
         """The predictions of an account."""
         return self._accounts + account
+
+    def letter(self, letter_id: str) -> str:
+        """A dead letter."""
+        return self._letters + letter_id
 
     def blob(self, key: str) -> str:
         """A large value."""

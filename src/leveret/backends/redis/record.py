@@ -24,6 +24,7 @@ _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"lane": ("lane", int),
     b"attempt": ("attempt", int),
     b"charged": ("charged", int),
+    b"suspect": ("suspect", bytes.decode),
     b"status": ("status", _STATUSES.__getitem__),
     b"worker": ("worker", bytes.decode),
     b"output": ("output", Raw),

@@ -22,10 +22,12 @@ class Scripts(Struct, frozen=True):
     announce: Script
     append: Script
     beat: Script
+    bury: Script
     cancel: Script
     cards: Script
     claim: Script
     create: Script
+    discard: Script
     due: Script
     transition: Script
 

@@ -13,20 +13,21 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import record, replies, scripts
+from leveret.backends.redis import claims, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
-from leveret.backends.redis.commands import LOST_WORKER, Commands
+from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.keys import Keys
+from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import events, lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Query, Running
+from leveret.core.ports import Claim, Pulse, Query, Running
 from leveret.core.prediction import Means, Prediction
-from leveret.errors import PredictionNotFound, StoreUnavailable
+from leveret.errors import PredictionNotFound
 
 _PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
@@ -36,13 +37,6 @@ _PAGES: Final = 200
 
 _EXISTS: Final = -1
 """The answer of create.lua when there is such a record already."""
-
-_MISSING: Final = -2
-"""The answer of claim.lua and cancel.lua when there is no such record."""
-
-_CANCELED_WAITING: Final = -3
-_CANCELED_LOST: Final = -4
-"""The answers of claim.lua when a cancel was requested so that there shall be no other run."""
 
 _WAITS: Final = 1
 """The answer of cancel.lua when no run has begun."""
@@ -77,13 +71,11 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
         await _stop(tasks)
 
 
-class RedisStore:
+class RedisStore(RedisLetters):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
-        self._batcher = batcher
-        self._commands = commands
-        self._keys = keys
+        super().__init__(batcher=batcher, commands=commands, keys=keys)
         self._logs = logs
 
     # Predictions
@@ -130,7 +122,7 @@ class RedisStore:
             match requested:
                 case bytes(worker):
                     return worker.decode()
-                case answer if answer == _MISSING:
+                case answer if answer == claims.MISSING:
                     raise PredictionNotFound(prediction_id=prediction_id)
                 case answer if answer != _WAITS:
                     return None
@@ -138,21 +130,23 @@ class RedisStore:
 
     # Runs
 
-    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
+    async def claim(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
+    ) -> list[Claim]:
         """See core.ports.Runs."""
         if not predictions:
             return []
         at = time.time()
-        commands = self._commands.claims(predictions, worker=worker, lease=lease, at=at)
+        commands = self._commands.claims(predictions, worker=worker, lease=lease, most=most, at=at)
         answers = await self._batcher.send(commands)
-        missing = [place for place, answer in enumerate(answers) if answer == _MISSING]
+        missing = [place for place, answer in enumerate(answers) if answer == claims.MISSING]
         if missing:
             rebuilding = [self._commands.rebuild(predictions[place], at=at) for place in missing]
             again = await self._batcher.send(rebuilding + [commands[place] for place in missing])
             for place, answer in zip(missing, again[len(missing) :], strict=True):
                 answers[place] = answer
-        await self._end_canceled(predictions, answers, at=at)
-        return [_claim(answer) for answer in answers]
+        await self._end_refused(predictions, answers, most=most, at=at)
+        return [claims.claim(answer) for answer in answers]
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""
@@ -199,19 +193,21 @@ class RedisStore:
         """See core.ports.Upkeep."""
         return await self._due(self._keys.leases, age=0, hold=hold, limit=limit)
 
-    async def _end_canceled(self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, at: float) -> None:
-        """End what was not claimed because a cancel was requested. Its own worker may come first with another end."""
-        endings = {
-            _CANCELED_WAITING: Canceled(at, stopped=Means.NOT_BEGUN),
-            _CANCELED_LOST: Canceled(at, error=LOST_WORKER),
-        }
-        canceled = [
-            self._commands.end(prediction.id, endings[answer])
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._due(self._keys.deadlines, age=0, hold=hold, limit=limit)
+
+    async def _end_refused(
+        self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float
+    ) -> None:
+        """End what gets no other run. Its own worker may come first with another end."""
+        refused = [
+            self._commands.end(prediction.id, ending)
             for prediction, answer in zip(claimed, answers, strict=True)
-            if isinstance(answer, int) and answer in endings
+            if (ending := claims.ending(answer, at=at, most=most)) is not None
         ]
-        if canceled:
-            await self._batcher.send(canceled)
+        if refused:
+            await self._batcher.send(refused)
 
     async def _due(self, key: str, *, age: float, hold: float, limit: int) -> list[Prediction]:
         (reply,) = await self._batcher.send([self._commands.due(key, age=age, hold=hold, limit=limit)])
@@ -268,18 +264,6 @@ def _fits(fields: Sequence[Reply], query: Query) -> bool:
 
 def _folded(submitted: Prediction, log: Reply) -> Prediction:
     return lifecycle.fold(submitted, [events.decode(data) for data in replies.strings(log)])
-
-
-def _claim(answer: Reply) -> Claim:
-    match answer:
-        case [int(attempt), int(charged)]:
-            return Claimed(attempt, charged)
-        case 0 | -3 | -4:
-            return Finished()
-        case -1:
-            return Busy()
-        case _:
-            raise StoreUnavailable(reason="the record could not be rebuilt")
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:

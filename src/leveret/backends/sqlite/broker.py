@@ -1,4 +1,4 @@
-"""The broker on SQLite: queues, delayed messages and dead letters in the embedded database.
+"""The broker on SQLite: queues, delayed messages and rejected ones in the embedded database.
 
 A message stays in the database until it is acknowledged. Who holds it is known in memory only, so what was held
 by a process that has ended is delivered again.
@@ -19,13 +19,13 @@ from leveret.backends.sqlite import messages
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.deliveries import SqliteDeliveries
 from leveret.backends.sqlite.doorbells import Doorbells, Watcher
-from leveret.backends.sqlite.messages import Message, Moved
+from leveret.backends.sqlite.messages import GivenUp, Message, Moved
 from leveret.backends.sqlite.queues import Hand, Queue
 from leveret.core import wire
 from leveret.core.lanes import COUNT
-from leveret.core.ports import Deliveries
+from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction
-from leveret.errors import BrokerUnavailable, QueueRefused, StoreUnavailable
+from leveret.errors import BrokerUnavailable, QueueRefused, StoreUnavailable, Undecodable
 
 _PATIENCE: Final = 1.0
 """Seconds after which moving what is due is tried again when the database has failed."""
@@ -39,6 +39,7 @@ class SqliteBroker:
         self._control = Doorbells[bytes]()
         self._timer: TimerHandle | None = None
         self._due = 0.0
+        self._looked_at: set[int] = set()
         contents = database.look(messages.contents)
         self._positions = count(contents.last + 1)
         self._queues = {model: self._queue(model) for model in contents.models}
@@ -89,6 +90,20 @@ class SqliteBroker:
         queue = self._queues.get(model)
         return (0,) * COUNT if queue is None else tuple(lane.waiting for lane in queue.lanes)
 
+    @asynccontextmanager
+    async def rejected(self, *, limit: int) -> AsyncIterator[list[Rejected]]:
+        """See core.ports.Broker."""
+        try:
+            found = await self._database.read(partial(messages.given_up, limit=limit + len(self._looked_at)))
+        except StoreUnavailable as error:
+            raise BrokerUnavailable(reason=error.data["reason"]) from error
+        mine = [one for one in found if one.seq not in self._looked_at][:limit]
+        self._looked_at.update([one.seq for one in mine])
+        try:
+            yield [self._rejected(one) for one in mine]
+        finally:
+            self._looked_at.difference_update([one.seq for one in mine])
+
     async def tell(self, worker: str, message: bytes) -> None:
         """See core.ports.Broker."""
         self._control.ring(worker, [message])
@@ -108,6 +123,20 @@ class SqliteBroker:
             return self._database.look(partial(messages.page, model=model, lane=lane, behind=behind))
         except StoreUnavailable as error:
             raise BrokerUnavailable(reason=error.data["reason"]) from error
+
+    def _rejected(self, one: GivenUp) -> Rejected:
+        try:
+            prediction = wire.decode(one.body)
+        except Undecodable:
+            prediction = None
+        return Rejected(
+            one.body, prediction, f"{one.reason} (queue of {one.model})", one.at, partial(self._forget, one)
+        )
+
+    def _forget(self, one: GivenUp) -> None:
+        if one.seq in self._looked_at:
+            self._looked_at.discard(one.seq)
+            self._database.write(partial(messages.forget, seq=one.seq))
 
     async def _postpone(self, message: Message, delay: float) -> None:
         due = time.time() + delay

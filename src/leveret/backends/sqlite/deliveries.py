@@ -54,9 +54,9 @@ class SqliteDeliveries:
             raise
 
     def reject(self, message: Message, reason: str) -> None:
-        """Move it to the dead letters, in this tick's transaction."""
+        """Give it up, in this tick's transaction."""
         if self._hand.release(message):
-            self._database.write(partial(messages.bury, message=message, reason=reason))
+            self._database.write(partial(messages.reject, message=message, reason=reason))
 
     def _taken(self, most: int) -> list[Delivery]:
         taken: list[Delivery] = []

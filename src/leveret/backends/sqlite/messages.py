@@ -27,6 +27,16 @@ class Message(Struct, frozen=True):
     body: bytes
 
 
+class GivenUp(Struct, frozen=True):
+    """A message that was rejected, when and why."""
+
+    seq: int
+    at: float
+    reason: str
+    model: str
+    body: bytes
+
+
 class Contents(Struct, frozen=True):
     """What is there when the broker opens; `waiting` counts the messages of each model and lane."""
 
@@ -91,13 +101,24 @@ def delay(connection: Connection, *, message: Message, due: float) -> None:
     add_later(connection, due=due, model=message.model, lane=message.lane, body=message.body)
 
 
-def bury(connection: Connection, *, message: Message, reason: str) -> None:
-    """Keep it as a dead letter."""
+def reject(connection: Connection, *, message: Message, reason: str) -> None:
+    """Give it up, but keep it."""
     remove(connection, position=message.position)
     connection.execute(
-        "INSERT INTO dead (at, reason, model, lane, body) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO rejected (at, reason, model, lane, body) VALUES (?, ?, ?, ?, ?)",
         (time.time(), reason, message.model, message.lane, message.body),
     )
+
+
+def given_up(connection: Connection, *, limit: int) -> list[GivenUp]:
+    """What was given up and not forgotten, oldest first."""
+    rows = connection.execute("SELECT seq, at, reason, model, body FROM rejected ORDER BY seq LIMIT ?", (limit,))
+    return [GivenUp(*row) for row in rows]
+
+
+def forget(connection: Connection, *, seq: int) -> None:
+    """Somebody has seen to what was given up."""
+    connection.execute("DELETE FROM rejected WHERE seq = ?", (seq,))
 
 
 def move_due(connection: Connection, *, positions: Iterator[int]) -> Moved:

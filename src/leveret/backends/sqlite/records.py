@@ -15,8 +15,10 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from leveret.backends.sqlite import letters
 from leveret.core import events, lifecycle, wire
-from leveret.core.events import Entry, Event, Queued
+from leveret.core.deadlines import due
+from leveret.core.events import Entry, Event, Failed, Queued
 from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
 from leveret.core.ports import Query, Running
@@ -43,11 +45,18 @@ class Record(Struct, frozen=True):
     appended: int
     charged: int
     canceling: int
+    suspect: str
+    due: float
 
     @property
     def ended(self) -> bool:
         """Whether nothing can change any more."""
         return self.status not in UNFINISHED
+
+    @property
+    def spent(self) -> int:
+        """How many runs count against the limit, if the latest one does not go on."""
+        return self.charged + (self.status == Status.PROCESSING)
 
     def held(self, at: float) -> bool:
         """Whether a run goes on whose worker shows that it is alive."""
@@ -64,9 +73,9 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int, int, int] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling FROM predictions"
-        " WHERE id = ?",
+    row: tuple[int, str, int, str, float, int, int, int, int, str, float] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due"
+        " FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     return None if row is None else Record(*row)
@@ -75,15 +84,16 @@ def find(connection: Connection, prediction_id: str) -> Record | None:
 def insert(connection: Connection, prediction: Prediction, *, at: float) -> Record:
     """A new record, with the first event in its log."""
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt, charged) VALUES (?, ?, ?, 'starting', ?, ?)",
-        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged),
+        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at)"
+        " VALUES (?, ?, ?, 'starting', ?, ?, ?)",
+        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged, due(prediction)),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
     connection.execute(
         "INSERT INTO log (prediction, number, data) VALUES (?1, 0, ?2), (?1, 1, ?3)",
         (seq, wire.encode(prediction), events.encode(Queued(at=at))),
     )
-    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0)
+    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0)
 
 
 def advance(
@@ -96,14 +106,18 @@ def advance(
     fields: dict[str, Field] = {}
     status: Field = record.status
     attempt: Field = record.attempt
+    final = False
     for event in follow:
         change = lifecycle.change(event)
         if status not in change.allowed or change.attempt not in (None, attempt):
             return []
         fields.update(change.fields)
+        final = change.final
         status, attempt = fields.get("status", status), fields.get("attempt", attempt)
     values: dict[str, Column] = {name: _column(value) for name, value in fields.items()}
     values["length"] = record.length + len(follow)
+    if final:
+        values["overdue_at"] = None
     if columns:
         values.update(columns)
     connection.execute(_update(tuple(values)), (*values.values(), record.seq))
@@ -112,6 +126,8 @@ def advance(
         "INSERT INTO log (prediction, number, data) VALUES (?, ?, ?)",
         [(record.seq, entry.number, events.encode(entry.event)) for entry in entries],
     )
+    if isinstance(event := follow[-1], Failed) and event.dead is not None:
+        letters.write(connection, seq=record.seq, failure=event)
     return entries
 
 
@@ -128,14 +144,15 @@ def outstanding(connection: Connection, prediction: Prediction) -> int:
 def read(connection: Connection, prediction_id: str) -> Prediction | None:
     """The prediction as it is now, if there is one."""
     row = connection.execute(
-        "SELECT data, status, attempt, charged, worker, output, output_blob, error, stopped, progress, started_at,"
-        " completed_at, live, seq FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ?",
+        "SELECT data, status, attempt, charged, suspect, worker, output, output_blob, error, stopped, progress,"
+        " started_at, completed_at, live, seq"
+        " FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     if row is None:
         return None
-    data, status, attempt, charged, worker, output, blob, error, stopped, progress, started_at, completed_at = row[:12]
-    live, seq = row[12:]
+    data, status, attempt, charged, suspect, worker, output, blob, error, stopped, progress = row[:11]
+    started_at, completed_at, live, seq = row[11:]
     submitted = _decoder.decode(data)
     if live:
         return lifecycle.fold(submitted, (entry.event for entry in _entries(connection, seq, after=0)))
@@ -144,6 +161,7 @@ def read(connection: Connection, prediction_id: str) -> Prediction | None:
         status=Status(status),
         attempt=attempt,
         charged=charged,
+        suspect=suspect,
         worker=worker,
         output=Raw(output),
         output_blob=None if blob is None else _blob_decoder.decode(blob),

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
     charged      INTEGER NOT NULL,
+    suspect      TEXT NOT NULL DEFAULT '',
     worker       TEXT NOT NULL DEFAULT '',
     output       BLOB NOT NULL DEFAULT x'6e756c6c',  -- JSON: null
     output_blob  BLOB,                               -- JSON
@@ -28,14 +29,17 @@ CREATE TABLE IF NOT EXISTS predictions (
     live         INTEGER NOT NULL DEFAULT 0,         -- whether a run has reported: only the log knows everything then
     holder       TEXT NOT NULL DEFAULT '',           -- the worker of the latest run
     appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append
+    due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
-    mend_at      REAL NOT NULL DEFAULT 0             -- from when the sweeper may find that the lease has lapsed
+    mend_at      REAL NOT NULL DEFAULT 0,            -- from when the sweeper may find that the lease has lapsed
+    overdue_at   REAL                                -- from when the sweeper may find that a deadline has passed
 );
 
 -- For search, and for how much an account has outstanding. An id sorts by time.
 CREATE INDEX IF NOT EXISTS predictions_by_status ON predictions (account, status, id);
 CREATE INDEX IF NOT EXISTS predictions_by_model ON predictions (account, model, status, id);
 CREATE INDEX IF NOT EXISTS predictions_running ON predictions (mend_at) WHERE status = 'processing';
+CREATE INDEX IF NOT EXISTS predictions_with_deadline ON predictions (overdue_at) WHERE overdue_at IS NOT NULL;
 
 -- The logs. Number 0 is the prediction as it was submitted; the events are numbered from 1.
 CREATE TABLE IF NOT EXISTS log (
@@ -64,6 +68,16 @@ CREATE TABLE IF NOT EXISTS presence (
     PRIMARY KEY (model, worker)
 ) WITHOUT ROWID;
 
+-- What has failed for good. It stands for itself: its record may be gone.
+CREATE TABLE IF NOT EXISTS letters (
+    seq     INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL UNIQUE,
+    model   TEXT NOT NULL,  -- empty of a foreign message
+    body    BLOB NOT NULL,
+    failure BLOB NOT NULL   -- JSON: the event
+);
+CREATE INDEX IF NOT EXISTS letters_by_model ON letters (model, id);
+
 -- The broker --------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS queues (
@@ -88,7 +102,8 @@ CREATE TABLE IF NOT EXISTS delayed (
 );
 CREATE INDEX IF NOT EXISTS delayed_by_due ON delayed (due);
 
-CREATE TABLE IF NOT EXISTS dead (
+-- What was rejected, until the sweeper has seen to it.
+CREATE TABLE IF NOT EXISTS rejected (
     seq    INTEGER PRIMARY KEY,
     at     REAL NOT NULL,
     reason TEXT NOT NULL,

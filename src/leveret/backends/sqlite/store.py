@@ -1,4 +1,4 @@
-"""The store on SQLite: records, leases, cards and the outbox in the embedded database."""
+"""The store on SQLite: records, leases, cards, dead letters and the outbox in the embedded database."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import records, transitions, upkeep
+from leveret.backends.sqlite import letters, records, transitions, upkeep
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.lanes import lane_for
+from leveret.core.letters import DeadLetter
 from leveret.core.ports import Claim, Pulse, Query, Running
 from leveret.core.prediction import Prediction
 from leveret.errors import PredictionNotFound
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """Predictions, Runs, Registry and Upkeep on the embedded database."""
+    """Implements core.ports.Store on the embedded database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,9 +65,12 @@ class SqliteStore:
         """See core.ports.Predictions."""
         return await self._change(partial(transitions.cancel, prediction_id=prediction_id))
 
-    async def claim(self, predictions: Sequence[Prediction], *, worker: str, lease: float) -> list[Claim]:
+    async def claim(
+        self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
+    ) -> list[Claim]:
         """See core.ports.Runs."""
-        return await self._change(partial(transitions.claim, predictions=predictions, worker=worker, lease=lease))
+        claiming = partial(transitions.claim, predictions=predictions, worker=worker, lease=lease, most=most)
+        return await self._change(claiming)
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""
@@ -100,6 +104,26 @@ class SqliteStore:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.lapsed, hold=hold, limit=limit))
 
+    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.write(partial(upkeep.overdue, hold=hold, limit=limit))
+
+    async def letters(self, *, before: str | None = None, limit: int, model: str | None = None) -> list[DeadLetter]:
+        """See core.ports.Letters."""
+        return await self._database.read(partial(letters.page, before=before, limit=limit, model=model))
+
+    async def letter(self, letter_id: str) -> DeadLetter:
+        """See core.ports.Letters."""
+        return await self._database.read(partial(letters.find, letter_id=letter_id))
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """See core.ports.Letters."""
+        await self._database.write(partial(letters.bury, letter=letter))
+
+    async def discard(self, letter_ids: Sequence[str]) -> int:
+        """See core.ports.Letters."""
+        return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
+
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
 
@@ -118,7 +142,8 @@ def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
     known = records.read(connection, prediction.id)
     if known is not None:
         return known
-    created = replace(prediction, lane=lane_for(records.outstanding(connection, prediction)))
+    outstanding = records.outstanding(connection, prediction)
+    created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
     records.insert(connection, created, at=time.time())
     upkeep.publishing(connection, created)
     return created

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from sqlite3 import Connection
-from typing import Final
+
+from msgspec.structs import replace
 
 from leveret.backends.sqlite import records, upkeep
 from leveret.backends.sqlite.records import Column, News, Record
+from leveret.core.deadlines import bounded, overdue
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
-from leveret.core.ports import Busy, Claim, Claimed, Finished, Pulse, Running
+from leveret.core.ports import Busy, Claim, Claimed, Early, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status
+from leveret.core.retry import LOST_WORKER, NO_RUN_LEFT, TOLERANCE, exhausted
 from leveret.errors import PredictionNotFound
-
-LOST_WORKER: Final = "its worker was lost"
-"""Why a run whose lease has lapsed has ended."""
 
 
 def claim(
-    connection: Connection, *, predictions: Sequence[Prediction], worker: str, lease: float
+    connection: Connection, *, predictions: Sequence[Prediction], worker: str, lease: float, most: int | None
 ) -> tuple[list[Claim], News]:
     """See core.ports.Runs."""
     now = time.time()
@@ -31,14 +31,17 @@ def claim(
             claims.append(Finished())
         elif record.held(now):
             mine = record.holder == worker
-            claims.append(Claimed(record.attempt, record.charged) if mine else Busy())
-        elif record.canceling:
-            claims.append(Finished())
-            news.append((prediction.id, records.advance(connection, record, [_canceled(record, at=now)])))
-        else:
-            claimed, entries = _start(connection, record, worker=worker, now=now, lease=lease)
+            claims.append(Claimed(record.attempt, record.charged, record.suspect) if mine else Busy())
+        elif (ending := _ending(prediction, record, most, at=now)) is not None:
             upkeep.published(connection, [prediction.id])  # as its message is here
-            claims.append(claimed)
+            claims.append(Finished())
+            news.append((prediction.id, records.advance(connection, record, [ending])))
+        elif record.status == Status.STARTING and record.due > now:
+            claims.append(Early(record.due - now))
+        else:
+            answer, entries = _start(connection, prediction, record, worker=worker, now=now, lease=lease)
+            upkeep.published(connection, [prediction.id])  # as its message is here
+            claims.append(answer)
             news.append((prediction.id, entries))
     return claims, news
 
@@ -77,7 +80,8 @@ def settle(
         if record is None or not record.latest(run, worker):
             settled.append(False)
         elif record.belongs(run, worker):
-            entries = records.advance(connection, record, [ending])
+            due = {"due": time.time() + ending.delay - TOLERANCE} if isinstance(ending, Reset) else None
+            entries = records.advance(connection, record, [ending], due)
             settled.append(bool(entries))
             news.append((run.id, entries))
         else:
@@ -107,25 +111,34 @@ def cancel(connection: Connection, *, prediction_id: str) -> tuple[str | None, N
 
 
 def _start(
-    connection: Connection, record: Record, *, worker: str, now: float, lease: float
-) -> tuple[Claimed, list[Entry]]:
+    connection: Connection, prediction: Prediction, record: Record, *, worker: str, now: float, lease: float
+) -> tuple[Claim, list[Entry]]:
     """The next run; one whose worker was lost is reset first, and counts against the limit: it may be to blame."""
-    claimed = Claimed(record.attempt + 1, record.charged)
+    claimed = Claimed(record.attempt + 1, record.spent, record.suspect)
     follow: list[Event] = []
     if record.status == Status.PROCESSING:
-        claimed = Claimed(record.attempt + 1, record.charged + 1)
         follow = [Reset(at=now, attempt=record.attempt, reason=LOST_WORKER, charged=claimed.charged)]
     follow.append(Started(at=now, attempt=claimed.attempt, worker=worker))
     until = now + lease
     columns: dict[str, Column] = {"holder": worker, "appended": 0, "lease": until, "mend_at": until}
+    if record.attempt == 0 and prediction.start_by is not None:
+        columns["overdue_at"] = prediction.deadline
     return claimed, records.advance(connection, record, follow, columns)
 
 
-def _canceled(record: Record, *, at: float) -> Canceled:
-    """The end of what is not run again: it waits, or its worker was lost."""
-    if record.status == Status.PROCESSING:
-        return Canceled(at, error=LOST_WORKER)
-    return Canceled(at, stopped=Means.NOT_BEGUN)
+def _ending(prediction: Prediction, record: Record, most: int | None, *, at: float) -> Canceled | Failed | None:
+    """The end of what is not run again, whether it waits or its worker was lost; None: it is."""
+    lost = record.status == Status.PROCESSING
+    if record.canceling:
+        return Canceled(at, error=LOST_WORKER) if lost else Canceled(at, stopped=Means.NOT_BEGUN)
+    if bounded(prediction):
+        late = overdue(replace(prediction, status=Status(record.status), attempt=record.attempt), at)
+        if late is not None:
+            return late
+    if most is not None and record.spent >= most:
+        cause = LOST_WORKER if lost else NO_RUN_LEFT
+        return exhausted(cause, at=at, attempt=record.attempt, charged=record.spent, max_attempts=most)
+    return None
 
 
 def _pulse(beating: Sequence[tuple[int]]) -> Pulse:

@@ -1,4 +1,4 @@
-"""Upkeep: the outbox, lapsed leases, and which models are served."""
+"""Upkeep: the outbox, lapsed leases, passed deadlines, and which models are served."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ def lapsed(connection: Connection, *, hold: float, limit: int) -> list[Predictio
     ).fetchall()
     connection.executemany(
         "UPDATE predictions SET mend_at = ? WHERE id = ?", [(now + hold, found) for (found,) in rows]
+    )
+    return _predictions(connection, rows)
+
+
+def overdue(connection: Connection, *, hold: float, limit: int) -> list[Prediction]:
+    """See core.ports.Upkeep."""
+    now = time.time()
+    rows = connection.execute(
+        "SELECT id FROM predictions WHERE overdue_at <= ? ORDER BY overdue_at LIMIT ?", (now, limit)
+    ).fetchall()
+    connection.executemany(
+        "UPDATE predictions SET overdue_at = ? WHERE id = ?", [(now + hold, found) for (found,) in rows]
     )
     return _predictions(connection, rows)
 

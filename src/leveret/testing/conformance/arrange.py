@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, TypeVar
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, Reset, Succeeded
 from leveret.core.ports import Claimed, Pulse, Running, Store
@@ -49,11 +49,13 @@ async def a_run(store: Store, *, worker: str = "w1", lease: float = LONG) -> Run
     return await claimed(store, await store.create(a_prediction()), worker=worker, lease=lease)
 
 
-async def claimed(store: Store, prediction: Prediction, *, worker: str = "w1", lease: float = LONG) -> Running:
+async def claimed(
+    store: Store, prediction: Prediction, *, worker: str = "w1", lease: float = LONG, most: int | None = None
+) -> Running:
     """The run that `worker` gets by claiming the prediction, as soon as no other worker's lease is in the way."""
 
     async def claim() -> Running | None:
-        (claim,) = await store.claim([prediction], worker=worker, lease=lease)
+        (claim,) = await store.claim([prediction], worker=worker, lease=lease, most=most)
         return Running(prediction.id, claim.attempt) if isinstance(claim, Claimed) else None
 
     run = await eventually(claim, lambda run: run is not None)
@@ -116,9 +118,11 @@ def failed(run: Running, error: str = "ValueError: no") -> Failed:
     return Failed(at=time.time(), attempt=run.attempt, error=error)
 
 
-def reset(run: Running, reason: str = "the model process crashed", *, charged: int = 1) -> Reset:
+def reset(
+    run: Running, reason: str = "the model process crashed", *, charged: int = 1, suspect: str | UnsetType = UNSET
+) -> Reset:
     """The end of a run that another one shall follow."""
-    return Reset(at=time.time(), attempt=run.attempt, reason=reason, charged=charged)
+    return Reset(at=time.time(), attempt=run.attempt, reason=reason, charged=charged, suspect=suspect)
 
 
 def canceled(error: str | None = None) -> Canceled:

@@ -2,11 +2,7 @@
 
     class TestMyBroker(BrokerConformance): ...
 
-in a module that provides two fixtures:
-
-* `broker`: the opened Broker, empty at the start of each test;
-* `dead_letters`: an async function without arguments that answers the ids of the dead letters, oldest first.
-
+in a module that provides the fixture `broker`: the opened Broker, empty at the start of each test.
 The tests are coroutines: run them with pytest-asyncio in its auto mode.
 """
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
@@ -16,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -26,13 +20,12 @@ from leveret.core.ports import Broker, Deliveries
 from leveret.core.prediction import Blob, Prediction, Status
 from leveret.errors import QueueRefused
 from leveret.testing.conformance.control import ControlConformance
+from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 
-DeadLetters: TypeAlias = Callable[[], Awaitable[list[str]]]
 
-
-class BrokerConformance(ControlConformance):
-    """Inherit this in a test class of a module with the fixtures `broker` and `dead_letters`."""
+class BrokerConformance(ControlConformance, RejectedConformance):
+    """Inherit this in a test class of a module with the fixture `broker`."""
 
     async def test_a_prediction_arrives_with_every_field(self, broker: Broker) -> None:
         published = replace(
@@ -135,20 +128,6 @@ class BrokerConformance(ControlConformance):
 
         async with broker.consume(MODEL, capacity=1) as deliveries:
             assert prediction() == (await take_one(deliveries)).prediction
-
-    async def test_a_rejected_delivery_is_kept_as_a_dead_letter(
-        self, broker: Broker, dead_letters: DeadLetters
-    ) -> None:
-        await publish(broker, prediction(1), prediction(2))
-
-        async with broker.consume(MODEL, capacity=1) as deliveries:
-            (await take_one(deliveries)).reject()
-            following = await take_one(deliveries)
-            following.ack()
-
-        assert prediction(2) == following.prediction
-        await eventually(dead_letters, [prediction(1).id])
-        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
 
     async def test_a_delayed_publish_comes_after_its_delay_and_not_before(self, broker: Broker) -> None:
         await broker.declare(MODEL)

@@ -81,7 +81,8 @@ class _History:
         elif self._random.random() < 0.2:
             await self._be_lost(self._run)
         elif self._random.random() < 0.25:
-            await self._settle(self._run, reset(self._run, charged=self._random.randint(0, 3)))
+            ending = reset(self._run, charged=self._random.randint(0, 3))
+            await self._settle(self._run, self._random.choice([ending, replace(ending, suspect=self._worker)]))
         else:
             await self._append(self._run)
 

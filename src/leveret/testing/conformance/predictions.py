@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from leveret.core.events import Logs, Output, Queued
 from leveret.core.lanes import lane_for
 from leveret.core.ports import Query, Running, Store
-from leveret.core.prediction import Blob, Prediction, Status
+from leveret.core.prediction import Blob, Prediction, Priority, Status
 from leveret.errors import PredictionNotFound
 from leveret.testing.conformance.arrange import (
     a_prediction,
@@ -47,6 +47,8 @@ class PredictionsConformance:
         prediction = replace(
             a_prediction(account="straße 7:\n", text="naïve ☃"),
             version="3f0c",
+            priority=Priority.HIGH,
+            start_by=time.time() + 1800.75,
             deadline=time.time() + 3600.25,
             input_blob=Blob(key="in/1", size=12, sha256="ab" * 32, content_type="image/png"),
         )
@@ -119,6 +121,14 @@ class PredictionsConformance:
         lanes = [(await store.create(a_prediction())).lane for _ in range(34)]
 
         assert lanes == [lane_for(outstanding) for outstanding in range(34)]
+
+    @pytest.mark.parametrize("priority", Priority)
+    async def test_the_lane_follows_the_priority_within_what_the_account_has_outstanding(
+        self, store: Store, priority: Priority
+    ) -> None:
+        lanes = [(await store.create(replace(a_prediction(), priority=priority))).lane for _ in range(34)]
+
+        assert lanes == [lane_for(outstanding, priority=priority) for outstanding in range(34)]
 
     async def test_the_chosen_lane_is_part_of_the_record(self, store: Store) -> None:
         created = [await store.create(a_prediction()) for _ in range(4)]

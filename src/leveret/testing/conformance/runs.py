@@ -39,7 +39,7 @@ ENDINGS: Final[list[Ending]] = [
     streamed(Running("", 1)),
     failed(Running("", 1)),
     replace(canceled(), attempt=1),
-    reset(Running("", 1)),
+    reset(Running("", 1), suspect="w1"),
 ]
 
 

@@ -46,6 +46,14 @@ async def take_one(deliveries: Deliveries) -> Delivery:
     return (await take(deliveries, 1))[0]
 
 
+async def given_up(broker: Broker, *, limit: int = 100) -> list[str]:
+    """The ids of what was given up, or whole bodies where they are not ours; all of it is acknowledged."""
+    async with broker.rejected(limit=limit) as found:
+        for one in found:
+            one.ack()
+        return [one.body.decode(errors="replace") if one.prediction is None else one.prediction.id for one in found]
+
+
 async def eventually(probe: Callable[[], Awaitable[object]], expected: object) -> None:
     """Ask until the answer is as expected."""
     answer: object = None

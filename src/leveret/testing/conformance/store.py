@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from leveret.testing.conformance.bounds import BoundConformance
 from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
+from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
@@ -17,12 +20,16 @@ class StoreConformance(
     SearchConformance,
     LogConformance,
     ClaimConformance,
+    BoundConformance,
     CancelConformance,
     RunsConformance,
     HistoryConformance,
     RegistryConformance,
     UpkeepConformance,
     LapsedConformance,
+    DeadlineConformance,
+    OverdueConformance,
+    LettersConformance,
 ):
     """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
 

@@ -1,8 +1,9 @@
 """The model process: loads the user's model, sets it up, runs what its worker sends and tells how it went.
 
 `python -m leveret.worker.child FD TARGET` is how worker.process starts it, with one end of a socket pair as the
-inherited file descriptor FD. The user's code runs in the main thread. The process ends when it is told to stop
-and has finished, at once when its worker is gone, and never because of what the user's code raises.
+inherited file descriptor FD. The user's code runs in the main thread, in an event loop if it is asynchronous. The
+process ends when it is told to stop and has finished, at once when its worker is gone, and never because of what the
+user's code raises.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import ctypes
 import faulthandler
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from leveret.errors import ModelLoadError
 from leveret.model.load import Model, load
+from leveret.model.where import Target
 from leveret.worker.child.caller import Caller
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel
@@ -25,8 +29,21 @@ from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import raised
 from leveret.worker.frames import NotReady, Ready, Run, Stop
 
+if TYPE_CHECKING:
+    from leveret.worker.child.loop import Loop
+
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
+
+
+class _Parts(TypedDict):
+    """What every way of serving needs."""
+
+    model: Model
+    predict: Target
+    channel: Channel
+    reports: Reports
+    capture: Capture
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,22 +57,44 @@ def main(arguments: Sequence[str]) -> int:
     channel = Channel(int(descriptor), complaints=stderr, interrupts=interrupts)
     try:
         model = load(target)
-        predict = model.start()
+        loop = _loop() if model.asynchronous else None
+        predict = model.start() if loop is None else loop.run(model.start_asynchronously())
     except BaseException as error:
         channel.send([_not_ready(error)])
         return 1
-    reports = Reports(channel.send, held_off=interrupts.held_off)
-    capture = Capture(reports, stderr=stderr, held_off=interrupts.held_off)
-    caller = Caller(
-        model=model, predict=predict, channel=channel, reports=reports, capture=capture, interrupts=interrupts
-    )
+    held_off = interrupts.held_off if loop is None else nullcontext()  # in a loop nothing is interrupted
+    reports = Reports(channel.send, held_off=held_off)
+    capture = Capture(reports, stderr=stderr, held_off=held_off)
     capture.start()
+    parts = _Parts(model=model, predict=predict, channel=channel, reports=reports, capture=capture)
+    serve = _in_turn(parts, interrupts) if loop is None else _at_once(parts, loop)
     channel.send([_ready(model)])
     try:
-        _serve(channel, caller)
+        serve()
     finally:
         capture.stop()
     return 0
+
+
+def _in_turn(parts: _Parts, interrupts: Interrupts) -> Callable[[], None]:
+    """Serves what runs one call after the other."""
+    caller = Caller(**parts, interrupts=interrupts)
+    return partial(_serve, parts["channel"], caller)
+
+
+def _at_once(parts: _Parts, loop: Loop) -> Callable[[], None]:
+    """Serves what runs several at once."""
+    from leveret.worker.child.concurrent import Concurrent  # noqa: PLC0415 - as is the loop
+
+    concurrent = Concurrent(**parts, loop=loop)
+    concurrent.listen()
+    return concurrent.serve
+
+
+def _loop() -> Loop:
+    from leveret.worker.child.loop import Loop  # noqa: PLC0415 - other models start sooner without asyncio
+
+    return Loop()
 
 
 def _serve(channel: Channel, caller: Caller) -> None:
@@ -77,6 +116,10 @@ def _ready(model: Model) -> Ready:
         batch=model.options.batch or 1,
         batch_window=model.options.batch_window,
         streams=model.streams,
+        max_attempts=None if model.options.retries is None else model.options.retries + 1,
+        queue_timeout=model.options.queue_timeout,
+        total_timeout=model.options.total_timeout,
+        concurrency=model.options.concurrency or 1,
     )
 
 

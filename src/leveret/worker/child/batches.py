@@ -10,13 +10,13 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from leveret.core.outcome import Outcome, Raised
+from leveret.core.outcome import Outcome, Raised, RetryWanted
 from leveret.model.declare import Options
 from leveret.model.schema import Arguments
 from leveret.model.where import Target
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.interrupts import Interrupts
-from leveret.worker.child.results import listed, raised, returned
+from leveret.worker.child.results import failed, listed, returned
 from leveret.worker.frames import Item
 
 REGROW: Final = 20
@@ -37,7 +37,7 @@ class Made(Struct, frozen=True):
 class _Failure(Struct, frozen=True):
     """A call that failed."""
 
-    outcome: Raised
+    outcome: Raised | RetryWanted
     out_of_memory: bool
 
 
@@ -55,6 +55,7 @@ class Batches:
         self._predict = predict
         self._most = options.batch or 1
         self._key = options.batch_key
+        self._retry_on = options.retry_on
         self._capture = capture
         self._interrupts = interrupts
         self._size = self._most
@@ -119,7 +120,7 @@ class Batches:
         except BaseException as error:
             if self._interrupts.struck:
                 return [self._interrupts.outcome(item) for item in items]
-            failure = _failure(error)
+            failure = _failure(error, failed(error, retry_on=self._retry_on))
             return failure if len(call) > 1 else [failure.outcome]
         finally:
             self._capture.end()
@@ -146,9 +147,8 @@ def _equal(one: list[object], other: list[object]) -> bool:
         return False
 
 
-def _failure(error: BaseException) -> _Failure:
-    outcome = raised(error)
+def _failure(error: BaseException, outcome: Raised | RetryWanted) -> _Failure:
     # PyTorch's own is told by its name, because this process may well do without PyTorch.
     named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
-    lacking = isinstance(error, MemoryError) or named or "CUDA out of memory" in outcome.error
-    return _Failure(outcome, lacking)
+    text = outcome.error if isinstance(outcome, Raised) else outcome.reason
+    return _Failure(outcome, isinstance(error, MemoryError) or named or "CUDA out of memory" in text)

@@ -16,7 +16,7 @@ from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
-from leveret.worker.child.results import encoded, raised
+from leveret.worker.child.results import encoded, failed
 from leveret.worker.frames import Ended, Item
 
 
@@ -63,7 +63,7 @@ class Caller:
                 outcome = self._streamed(item, result) if self._model.streams else Returned(encoded(result))
         except BaseException as error:
             # Whatever comes out of a call that was struck, that is the reason.
-            outcome = self._interrupts.outcome(item) if self._interrupts.struck else raised(error)
+            outcome = self._interrupts.outcome(item) if self._interrupts.struck else self._failed(error)
         seconds = time.perf_counter() - began
         self._capture.end()
         self._end([item], [outcome], seconds=seconds)
@@ -76,7 +76,7 @@ class Caller:
                 calls.append((item, self._arguments(item)))
             except BaseException as error:
                 self._capture.end()
-                self._end(self._interrupts.begin([item]), [raised(error)], seconds=0.0)
+                self._end(self._interrupts.begin([item]), [self._failed(error)], seconds=0.0)
         for made in self._batches.make(calls):
             self._end(made.items, made.outcomes, seconds=made.seconds)
 
@@ -85,6 +85,9 @@ class Caller:
         if self._model.context is not None:
             arguments[self._model.context] = Context(id=item.id, attempt=item.attempt, reporter=self._capture)
         return arguments
+
+    def _failed(self, error: BaseException) -> Outcome:
+        return failed(error, retry_on=self._model.options.retry_on)
 
     def _streamed(self, item: Item, result: object) -> Outcome:
         if not isinstance(result, Iterable):

@@ -77,15 +77,15 @@ class Capture:
         """What is written from now on belongs to each of these runs."""
         self._runs = runs
 
-    def end(self) -> None:
-        """What was written up to here is reported; what comes belongs to no run."""
+    def end(self, *, left: Sequence[Item] = ()) -> None:
+        """What was written up to here is reported; what comes belongs to those that are left."""
         self._flush()
         with self._lock:
             self._take()
             if self._screen.used:
                 self._report(self._screen.finish())
                 self._bar = None
-            self._runs = ()
+            self._runs = left
 
     def wrote(self, prediction_id: str, attempt: int, text: str) -> None:
         """A run's own words for its logs: they come behind what was written before them."""

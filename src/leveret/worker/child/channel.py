@@ -6,9 +6,9 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from leveret.errors import Undecodable
 from leveret.worker.child.descriptors import lifted
@@ -16,6 +16,9 @@ from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, encode
 
 _READ: Final = 256 * 1024
+
+Taker: TypeAlias = Callable[[Run | Cancel | Stop], None]
+"""Takes what the worker sends, in the thread that receives it."""
 
 
 class Channel:
@@ -31,6 +34,7 @@ class Channel:
         self._complaints = complaints
         self._inbox: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
         self._interrupts = interrupts
+        self._taker: Taker | None = None
         self._sending = threading.Lock()
         os.register_at_fork(after_in_child=self._socket.close)
         threading.Thread(target=self._receive, name="leveret-receive", daemon=True).start()
@@ -38,6 +42,10 @@ class Channel:
     def take(self) -> Run | Stop:
         """What to do next; waits for it. A cancel does not wait for its turn."""
         return self._inbox.get()
+
+    def divert(self, taker: Taker) -> None:
+        """Hand what arrives from now on to this, in place of keeping it until it is taken."""
+        self._taker = taker
 
     def send(self, frames: Iterable[FromChild]) -> None:
         """Send these frames, in one go."""
@@ -62,6 +70,8 @@ class Channel:
 
     def _accept(self, frame: Frame) -> None:
         match frame:
+            case Run() | Cancel() | Stop() if self._taker is not None:
+                self._taker(frame)
             case Run(items=items):
                 self._interrupts.expect(items)
                 self._inbox.put(frame)

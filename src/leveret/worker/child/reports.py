@@ -88,6 +88,11 @@ class Reports:
         with self._changed:
             self._written.clear()
 
+    def forget_run(self, prediction_id: str, attempt: int) -> None:
+        """This run is not under way any more, though others may be."""
+        with self._changed:
+            self._written.pop((prediction_id, attempt), None)
+
     def _gathered(self, size: int, *, idle: bool) -> None:
         self._held += size
         if time.monotonic() >= self._due or self._held > _MOST_HELD:

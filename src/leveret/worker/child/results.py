@@ -6,15 +6,17 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from leveret.core.outcome import Outcome, Raised, Returned
+from leveret.core.outcome import Outcome, Raised, RetryWanted, Returned
 from leveret.errors import InvalidInput, InvalidOutput, LeveretError
 from leveret.model.output import encode
+from leveret.model.retry import Retry
 from leveret.model.where import users_part
 from leveret.worker.child.reports import sendable
 from leveret.worker.frames import LIMIT
 
 _MOST_ERROR: Final = 10_000
 _MOST_TRACEBACK: Final = 100_000
+_NO_REASON: Final = "the model asked for another run"
 
 
 def raised(error: BaseException) -> Raised:
@@ -24,6 +26,20 @@ def raised(error: BaseException) -> Raised:
         return Raised(_described(error), "" if expected else _traced(error))
     except BaseException as broken:  # an error whose own methods raise, or there is no memory left to tell of it
         return Raised(f"{type(error).__name__} (its text cannot be had: {type(broken).__name__})", "")
+
+
+def failed(error: BaseException, *, retry_on: tuple[type[Exception], ...]) -> Raised | RetryWanted:
+    """The outcome of a run that has raised: it may be worth another run."""
+    outcome = raised(error)
+    try:
+        if isinstance(error, Retry):
+            after = None if error.after is None else float(error.after)
+            return RetryWanted(_cut(str(error.reason) or _NO_REASON, _MOST_ERROR), after, outcome.traceback)
+        if isinstance(error, retry_on) and not isinstance(error, InvalidInput | InvalidOutput):
+            return RetryWanted(outcome.error, None, outcome.traceback)
+    except BaseException:  # these are the user's classes too: what they say of themselves may raise
+        return outcome
+    return outcome
 
 
 def returned(result: object) -> Outcome:

@@ -1,14 +1,18 @@
 -- Take a run, unless it is in the hands of another worker that is alive.
--- Answers the attempt and how many before it are charged, 0 (it has ended), -1 (another worker has it), -2 (there is
---   no record) or, when a cancel was requested so that it shall end, -3 (it waits) or -4 (its worker was lost).
--- KEYS: record, log, leases, outbox
--- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs,
+-- Answers the attempt, how many before it are charged and the suspect; 0 (it has ended), -1 (another worker has it),
+--   -2 (there is no record); when a cancel was requested so that it shall end, -3 (it waits) or -4 (its worker was
+--   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
+--   -7 with in how many ms it may be claimed; when a deadline has passed, -8 (it waits for its first run), -9 (for
+--   another one) or -10 (its worker was lost).
+-- KEYS: record, log, leases, outbox, and if it has a deadline: deadlines
+-- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
---   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...
-local id, worker, lease, waits, runs, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 10)
-local status, attempt, holder, expiry, charged, canceling =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling'))
+--   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...,
+--   and if it has a deadline: in ms, until when its first run may begin and until when another one ('': for ever)
+local id, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 11)
+local status, attempt, holder, expiry, charged, canceling, suspect, due =
+  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due'))
 if not status then
   return -2
 end
@@ -25,24 +29,45 @@ end
 if canceling and not alive then
   return status == waits and -3 or -4
 end
-charged = tonumber(charged or 0)
+local first, last = attempt == '0', #ARGV
+local first_by, again_by
+if KEYS[5] then
+  first_by, again_by, last = ARGV[last - 1], ARGV[last], last - 2
+  local passes = tonumber(first and first_by or again_by)
+  if passes and passes <= now and not alive then
+    return status == runs and -10 or first and -8 or -9
+  end
+end
+charged = tonumber(charged or 0) + (status == runs and not alive and 1 or 0)
+if most ~= '' and not alive and charged >= tonumber(most) then
+  return { status == waits and -5 or -6, tonumber(attempt), charged }
+end
+if status == waits and due and tonumber(due) > now then
+  return { -7, tonumber(due) - now }
+end
 redis.call('ZADD', KEYS[3], renewed, id)
 if alive then
   redis.call('HSET', KEYS[1], 'lease', renewed)
-  return { tonumber(attempt), charged }
+  return { tonumber(attempt), charged, suspect or '' }
 end
 local events = {}
-local sets = 12 + tonumber(ARGV[11])
+local sets = 13 + tonumber(ARGV[12])
 if status == runs then
-  charged = charged + 1
-  redis.call('HDEL', KEYS[1], 'appended', unpack(ARGV, 12, sets - 1))
+  redis.call('HDEL', KEYS[1], 'appended', unpack(ARGV, 13, sets - 1))
   redis.call('HSET', KEYS[1], 'charged', charged)
   events[1] = reset .. attempt .. reset_middle .. charged .. reset_tail
 end
 attempt = attempt + 1
 events[#events + 1] = started .. attempt .. started_tail
-redis.call('HSET', KEYS[1], 'lease', renewed, 'attempt', attempt, unpack(ARGV, sets))
+redis.call('HSET', KEYS[1], 'lease', renewed, 'attempt', attempt, unpack(ARGV, sets, last))
 redis.call('ZREM', KEYS[4], id)
-local last = redis.call('RPUSH', KEYS[2], unpack(events))
-redis.call('PUBLISH', KEYS[2], (last - #events + 1) .. '\n' .. table.concat(events, '\n'))
-return { attempt, charged }
+if first and first_by ~= again_by then
+  if again_by == '' then
+    redis.call('ZREM', KEYS[5], id)
+  else
+    redis.call('ZADD', KEYS[5], again_by, id)
+  end
+end
+local length = redis.call('RPUSH', KEYS[2], unpack(events))
+redis.call('PUBLISH', KEYS[2], (length - #events + 1) .. '\n' .. table.concat(events, '\n'))
+return { attempt, charged, suspect or '' }

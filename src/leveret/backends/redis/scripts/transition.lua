@@ -1,18 +1,19 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
--- KEYS: record, log, leases, outstanding, outbox
+-- KEYS: record, log, leases, outstanding, outbox, deadlines;
+--   if it becomes a dead letter by this: letter, dead letters, dead letters by model
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
---   '1' if that is final, how many statuses are allowed, they..., how many fields to delete, their names...,
---   the fields to set: name, value...
-local id, event, attempt, worker, leads_to, final, count = unpack(ARGV, 1, 7)
-local status, its_attempt, its_worker, owner =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner'))
+--   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
+--   how many fields to delete, their names..., the fields to set: name, value...
+local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
+local status, its_attempt, its_worker, owner, bounded =
+  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded'))
 if not status then
   return 0
 end
-local deletes = 9 + tonumber(count)
+local deletes = 10 + tonumber(count)
 local allowed = false
-for place = 8, deletes - 2 do
+for place = 9, deletes - 2 do
   allowed = allowed or ARGV[place] == status
 end
 if not (allowed and (attempt == '' or attempt == its_attempt) and (worker == '' or worker == its_worker)) then
@@ -24,14 +25,27 @@ if not (allowed and (attempt == '' or attempt == its_attempt) and (worker == '' 
   return same and 1 or 0
 end
 local sets = deletes + tonumber(ARGV[deletes - 1])
-redis.call('HDEL', KEYS[1], 'lease', 'appended', unpack(ARGV, deletes, sets - 1))
+redis.call('HDEL', KEYS[1], 'lease', 'appended', 'due', unpack(ARGV, deletes, sets - 1))
 redis.call('HSET', KEYS[1], unpack(ARGV, sets))
+if tonumber(delay) > 0 then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'due', time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(delay))
+end
 redis.call('ZREM', KEYS[3], id)
 if final == '1' then
   redis.call('ZREM', KEYS[5], id)
+  if bounded then
+    redis.call('ZREM', KEYS[6], id)
+  end
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
   end
+end
+if KEYS[7] then
+  local model = string.match(owner, '^[^ ]+')
+  redis.call('HSET', KEYS[7], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
+  redis.call('ZADD', KEYS[8], 0, id)
+  redis.call('ZADD', KEYS[9], 0, model .. ' ' .. id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1

@@ -1,4 +1,4 @@
-"""The command line: the only module that prints, exits or traps signals."""
+"""The command line: the only package that prints, exits or traps signals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 import uvloop
-from rich.console import Console
 from rich.text import Text
 
 from leveret import config
+from leveret.cli import dead
+from leveret.cli.output import say
 from leveret.config import Option, Settings, Value
 from leveret.errors import InvalidSetting, LeveretError, UsageError
 from leveret.launch import Launcher
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(dead.app)
 
 
 def main() -> None:
@@ -41,7 +43,7 @@ def main() -> None:
     try:
         app()
     except LeveretError as error:
-        _say(Text.assemble(("error", "red"), f" ({error.code}): {error}"))
+        say(Text.assemble(("error", "red"), f" ({error.code}): {error}"))
         sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE)
 
 
@@ -127,13 +129,8 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
     await launched.ready.wait()
     ready = ("ready", "green")
     if launched.url:
-        _say(Text.assemble(ready, f" at {launched.url}"))
-        _say(Text(f"  models      curl {launched.url}/v1/models"))
-        _say(Text(f"  API         curl {launched.url}/openapi.json"))
+        say(Text.assemble(ready, f" at {launched.url}"))
+        say(Text(f"  models      curl {launched.url}/v1/models"))
+        say(Text(f"  API         curl {launched.url}/openapi.json"))
     else:
-        _say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
-
-
-def _say(text: Text) -> None:
-    """Print it as it is, on one line however long, with nothing in it taken for markup."""
-    Console(stderr=True).print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
+        say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
