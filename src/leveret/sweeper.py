@@ -2,6 +2,8 @@
 
 1. A prediction whose publish was never confirmed is published again, under the same id.
 2. A run whose lease has expired gets a message again, so that another worker takes it.
+3. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
+   disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
 """
 
 from __future__ import annotations
@@ -51,7 +53,21 @@ class Sweeper:
         if sent:
             await self._upkeep.published(sent)
         lapsed = await self._upkeep.lapsed(hold=settings.hold, limit=LIMIT)
-        return len(sent) + len(await self._publish(lapsed, "its worker was lost"))
+        revived = await self._publish(lapsed, "its worker was lost")
+        return len(sent) + len(revived) + len(await self._publish(await self._stranded(), "its lane has lost it"))
+
+    async def _stranded(self) -> list[Prediction]:
+        """What waits in vain. If its message is only in somebody's hand it comes twice, and the claim drops one."""
+        settings = self._settings
+        waiting = await self._upkeep.waiting(age=settings.outbox_age, hold=settings.hold, limit=LIMIT)
+        empty = [lane for model in {one.model for one in waiting} for lane in await self._empty(model)]
+        stranded = [one for one in waiting if (one.model, one.lane) in empty]
+        for model in {one.model for one in stranded}:
+            await self._broker.declare(model)
+        return await self._upkeep.unbegun([one.id for one in stranded])
+
+    async def _empty(self, model: str) -> list[tuple[str, int]]:
+        return [(model, lane) for lane, count in enumerate(await self._broker.depth(model)) if count == 0]
 
     async def _publish(self, predictions: Sequence[Prediction], why: str) -> list[str]:
         results = await asyncio.gather(*[self._publish_one(prediction) for prediction in predictions])

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from leveret.core.events import Reset
 from leveret.core.prediction import Status
+from leveret.worker.executor import OUTAGE_DELAY
 from tests.worker.arrange import GATED, QUICK, Family, let_go, opened
 
 pytestmark = pytest.mark.slow
@@ -47,3 +49,5 @@ def large(n: int) -> str:
 
     assert (Status.SUCCEEDED, 2) == (result.status, result.attempt)
     assert result.output_blob is not None
+    (delay,) = [entry.event.delay for entry in await family.log(submitted) if isinstance(entry.event, Reset)]
+    assert OUTAGE_DELAY == delay

@@ -54,17 +54,19 @@ class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
     message: str = ""
 
 
-class Reset(Struct, frozen=True, tag="reset"):
+class Reset(Struct, frozen=True, tag="reset", omit_defaults=True):
     """The run has ended without a result; what it had put out no longer counts and another run will follow.
 
     `charged` is how many of the prediction's runs count against the limit of attempts by now, this one included
-    if it does: a number and not whether to add one, so that a store only has to set it.
+    if it does: a number and not whether to add one, so that a store only has to set it. The next run may begin
+    `delay` seconds later.
     """
 
     at: float
     attempt: int
     reason: str
     charged: int
+    delay: float = 0.0
 
 
 class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):

@@ -19,10 +19,11 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 from msgspec import Raw
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
-from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
+from leveret.core.events import Ending, Failed, Logs, Output, Progress, Report, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
 from leveret.core.prediction import Means
@@ -195,7 +196,7 @@ class Executor:
             return []
         for held, _ in judged:
             held.alive = False
-        endings = [(held.run, verdict.ending) for held, verdict in judged]
+        endings = [(held.run, _ending(verdict)) for held, verdict in judged]
         return await self._insist(lambda: self._runs.settle(endings, worker=self._hand.worker))
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -219,6 +220,15 @@ def _item(held: Held, content: bytes) -> Item:
 def _uncharged(held: Held, reason: str, *, at: float) -> Reset:
     """The end of a run that another one shall follow, through no fault of the model."""
     return Reset(at, held.run.attempt, reason, charged=held.charged)
+
+
+def _ending(verdict: Verdict) -> Ending:
+    """What is recorded of it: with a reset also when the next run may begin."""
+    match verdict:
+        case Again(ending=ending, delay=delay):
+            return replace(ending, delay=delay)
+        case Finish(ending=ending):
+            return ending
 
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:

@@ -52,7 +52,7 @@ class Commands:
         return [
             _call(
                 self._scripts.claim,
-                (keys.record(prediction.id), keys.log(prediction.id), keys.leases, keys.outbox),
+                (keys.record(prediction.id), keys.log(prediction.id), keys.leases, keys.outbox, keys.waiting),
                 prediction.id,
                 *parts,
             )
@@ -75,15 +75,17 @@ class Commands:
         keys = self._keys
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting)
         return _call(
             self._scripts.transition,
-            (keys.record(prediction_id), keys.log(prediction_id), keys.leases, keys.outstanding, keys.outbox),
+            (keys.record(prediction_id), keys.log(prediction_id), *sets),
             prediction_id,
             events.encode(ending),
             "" if change.attempt is None else change.attempt,
             worker,
             str(change.fields["status"]),
             1 if change.final else 0,
+            _milliseconds(ending.delay) if isinstance(ending, Reset) else "",
             len(change.allowed),
             *change.allowed,
             len(absent),
@@ -98,6 +100,14 @@ class Commands:
     def due(self, key: str, *, age: float, hold: float, limit: int) -> Command:
         """The ids in one of the sweeper's sorted sets that have been due for `age` seconds."""
         return _call(self._scripts.due, (key,), _milliseconds(age), _milliseconds(hold), limit)
+
+    def published(self, prediction_ids: Sequence[str]) -> Command:
+        """Their publish was confirmed."""
+        return _call(self._scripts.published, (self._keys.outbox, self._keys.waiting), *prediction_ids)
+
+    def place(self, prediction_id: str) -> Command:
+        """Whose it is and in which lane."""
+        return ("HMGET", self._keys.record(prediction_id), "owner", "lane")
 
     def announce(self, model: str, card: bytes, *, worker: str, lease: float) -> Command:
         """Publish the card and the worker's presence."""

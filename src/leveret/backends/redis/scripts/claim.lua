@@ -1,7 +1,7 @@
 -- Take a run, unless it is in the hands of another worker that is alive.
 -- Answers the attempt and how many before it are charged, 0 (it has ended), -1 (another worker has it), -2 (there is
 --   no record) or, when a cancel was requested so that it shall end, -3 (it waits) or -4 (its worker was lost).
--- KEYS: record, log, leases, outbox
+-- KEYS: record, log, leases, outbox, waiting
 -- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs,
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
@@ -43,6 +43,7 @@ attempt = attempt + 1
 events[#events + 1] = started .. attempt .. started_tail
 redis.call('HSET', KEYS[1], 'lease', renewed, 'attempt', attempt, unpack(ARGV, sets))
 redis.call('ZREM', KEYS[4], id)
+redis.call('ZREM', KEYS[5], id)
 local last = redis.call('RPUSH', KEYS[2], unpack(events))
 redis.call('PUBLISH', KEYS[2], (last - #events + 1) .. '\n' .. table.concat(events, '\n'))
 return { attempt, charged }

@@ -1,18 +1,18 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
--- KEYS: record, log, leases, outstanding, outbox
+-- KEYS: record, log, leases, outstanding, outbox, waiting
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
---   '1' if that is final, how many statuses are allowed, they..., how many fields to delete, their names...,
+--   '1' if that is final, in how many ms it waits again ('': it does not), how many statuses are allowed, they..., how many fields to delete, their names...,
 --   the fields to set: name, value...
-local id, event, attempt, worker, leads_to, final, count = unpack(ARGV, 1, 7)
+local id, event, attempt, worker, leads_to, final, again, count = unpack(ARGV, 1, 8)
 local status, its_attempt, its_worker, owner =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner'))
 if not status then
   return 0
 end
-local deletes = 9 + tonumber(count)
+local deletes = 10 + tonumber(count)
 local allowed = false
-for place = 8, deletes - 2 do
+for place = 9, deletes - 2 do
   allowed = allowed or ARGV[place] == status
 end
 if not (allowed and (attempt == '' or attempt == its_attempt) and (worker == '' or worker == its_worker)) then
@@ -29,9 +29,14 @@ redis.call('HSET', KEYS[1], unpack(ARGV, sets))
 redis.call('ZREM', KEYS[3], id)
 if final == '1' then
   redis.call('ZREM', KEYS[5], id)
+  redis.call('ZREM', KEYS[6], id)
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
   end
+end
+if again ~= '' then
+  local time = redis.call('TIME')
+  redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(again), id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1
