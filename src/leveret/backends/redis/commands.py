@@ -85,7 +85,7 @@ class Commands:
             worker,
             str(change.fields["status"]),
             1 if change.final else 0,
-            _milliseconds(ending.delay) if isinstance(ending, Reset) else "",
+            _milliseconds(ending.delay) if isinstance(ending, Reset) else 0,
             len(change.allowed),
             *change.allowed,
             len(absent),

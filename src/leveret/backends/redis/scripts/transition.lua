@@ -2,9 +2,9 @@
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
 -- KEYS: record, log, leases, outstanding, outbox, waiting
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
---   '1' if that is final, in how many ms it waits again ('': it does not), how many statuses are allowed, they..., how many fields to delete, their names...,
+--   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they..., how many fields to delete, their names...,
 --   the fields to set: name, value...
-local id, event, attempt, worker, leads_to, final, again, count = unpack(ARGV, 1, 8)
+local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
 local status, its_attempt, its_worker, owner =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner'))
 if not status then
@@ -33,10 +33,9 @@ if final == '1' then
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
   end
-end
-if again ~= '' then
+else
   local time = redis.call('TIME')
-  redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(again), id)
+  redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(delay), id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1
