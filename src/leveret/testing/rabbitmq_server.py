@@ -67,6 +67,11 @@ class RabbitServer:
         """The process id of the running node."""
         return self._running().pid
 
+    @property
+    def log(self) -> str:
+        """What the node has said, over all its starts."""
+        return (self._home / "rabbitmq-server.out").read_text(errors="replace")
+
     def start(self) -> None:
         """Start the node, with what it had stored if it has run before; returns when it takes connections."""
         try:
@@ -208,7 +213,7 @@ class RabbitServer:
 
     def _last_words(self) -> str:
         """What the node complained about first, or else what it said at all."""
-        lines = (self._home / "rabbitmq-server.out").read_text(errors="replace").splitlines()
+        lines = self.log.splitlines()
         errors = [line.partition("[error]")[2].strip() for line in lines if "[error]" in line]
         return "\n".join((errors or lines)[:20])
 
