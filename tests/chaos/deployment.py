@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import psutil
+from pika.exceptions import AMQPError
 
 from leveret.testing.rabbitmq_server import NoRabbitMQ, RabbitServer
 from leveret.testing.redis_server import RedisServer
@@ -153,7 +154,7 @@ class Deployment:
         with Records.at(self.redis.url) as records, Queues.at(self.rabbit.url, *MODELS) as queues:
             left = records.left()
             depths = queues.left()
-            unfinished = [one for one in queues.on_rungs() if not records.ended(one)] if quiet else []
+            unfinished = self._unfinished(records, queues) if quiet else []
         return Remains(
             quiet=quiet,
             outstanding=left.outstanding,
@@ -193,6 +194,13 @@ class Deployment:
             program.wait_ready()
         self.gateway, *self.workers = programs
         self.rabbit.flush()  # RabbitMQ 3.10 itself writes down late that a queue exists
+
+    def _unfinished(self, records: Records, queues: Queues) -> list[str]:
+        """Whose messages wait on a rung though they have not ended; why that cannot be known, if it cannot."""
+        try:
+            return [one for one in queues.on_rungs() if not records.ended(one)]
+        except AMQPError as error:
+            return [repr(error)]
 
     def _keep_rabbits_log(self) -> None:
         (self._folder / "rabbitmq.log").write_text(self.rabbit.log)

@@ -70,7 +70,7 @@ class RabbitServer:
     @property
     def log(self) -> str:
         """What the node has said, over all its starts."""
-        return (self._home / "rabbitmq-server.out").read_text(errors="replace")
+        return (self._home / "log" / f"{self.nodename}.log").read_text(errors="replace")
 
     def start(self) -> None:
         """Start the node, with what it had stored if it has run before; returns when it takes connections."""
@@ -213,7 +213,7 @@ class RabbitServer:
 
     def _last_words(self) -> str:
         """What the node complained about first, or else what it said at all."""
-        lines = self.log.splitlines()
+        lines = (self._home / "rabbitmq-server.out").read_text(errors="replace").splitlines()
         errors = [line.partition("[error]")[2].strip() for line in lines if "[error]" in line]
         return "\n".join((errors or lines)[:20])
 
