@@ -66,9 +66,9 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What mends the traces of a crash."""
 
     period: Annotated[Seconds, Meta(description="seconds between two sweeps")] = 5.0
-    outbox_age: Annotated[Seconds, Meta(description="age in seconds from which an unconfirmed publish is repeated")] = (
-        30.0
-    )
+    outbox_age: Annotated[
+        Seconds, Meta(description="age in seconds from which what may have lost its message is queued again")
+    ] = 30.0
     hold: Annotated[Seconds, Meta(description="seconds before the same prediction is mended again")] = 30.0
     head_start: Annotated[
         Seconds, Meta(description="seconds a worker has to stop a run past its deadline; more than twice cancel_grace")

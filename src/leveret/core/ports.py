@@ -165,6 +165,14 @@ class Query(Struct, frozen=True, kw_only=True):
     model: str | None = None
 
 
+class Waiting(Struct, frozen=True):
+    """A prediction that should have a message in this lane."""
+
+    id: str
+    model: str
+    lane: int
+
+
 class Predictions(Protocol):
     """What the gateway needs of the store."""
 
@@ -261,6 +269,17 @@ class Upkeep(Protocol):
 
     async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
         """Predictions that have not ended although a deadline has passed."""
+        ...
+
+    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
+        """What was queued more than `age` seconds ago and has not begun; has it still its message?
+
+        A store that keeps the queues too answers none: what it says is queued is.
+        """
+        ...
+
+    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
+        """Those of these predictions that have neither begun nor ended."""
         ...
 
 

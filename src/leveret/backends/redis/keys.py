@@ -6,6 +6,7 @@
 {ns}:account:{account}  zset    its predictions, for listing
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
+{ns}:waiting            zset    known to be queued and not begun, by since when, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
 {ns}:cards              hash    the cards by model
@@ -25,6 +26,7 @@ class Keys:
     def __init__(self, namespace: str) -> None:
         self.outstanding = f"{namespace}:outstanding"
         self.outbox = f"{namespace}:outbox"
+        self.waiting = f"{namespace}:waiting"
         self.leases = f"{namespace}:leases"
         self.deadlines = f"{namespace}:deadlines"
         self.cards = f"{namespace}:cards"

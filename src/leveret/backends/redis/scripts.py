@@ -29,6 +29,7 @@ class Scripts(Struct, frozen=True):
     create: Script
     discard: Script
     due: Script
+    published: Script
     transition: Script
 
     def __iter__(self) -> Iterator[Script]:

@@ -25,8 +25,8 @@ from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import events, lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
-from leveret.core.ports import Claim, Pulse, Query, Running
-from leveret.core.prediction import Means, Prediction
+from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
+from leveret.core.prediction import Means, Prediction, Status
 from leveret.errors import PredictionNotFound
 
 _PAGE: Final = 500
@@ -187,7 +187,7 @@ class RedisStore(RedisLetters):
     async def published(self, prediction_ids: Sequence[str]) -> None:
         """See core.ports.Upkeep."""
         if prediction_ids:
-            await self._batcher.send([("ZREM", self._keys.outbox, *prediction_ids)])
+            await self._batcher.send([self._commands.published(prediction_ids)])
 
     async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
@@ -196,6 +196,22 @@ class RedisStore(RedisLetters):
     async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._due(self._keys.deadlines, age=0, hold=hold, limit=limit)
+
+    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
+        """See core.ports.Upkeep."""
+        (reply,) = await self._batcher.send([self._commands.due(self._keys.waiting, age=age, hold=hold, limit=limit)])
+        ids = [prediction_id.decode() for prediction_id in replies.strings(reply)]
+        answers = await self._batcher.send([self._commands.place(one) for one in ids]) if ids else []
+        places = [_waiting(one, replies.array(answer)) for one, answer in zip(ids, answers, strict=True)]
+        gone = [one for one, place in zip(ids, places, strict=True) if place is None]
+        if gone:
+            await self._batcher.send([("ZREM", self._keys.waiting, *gone)])
+        return [place for place in places if place is not None]
+
+    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        found = [snapshot.prediction for snapshot in await self._snapshots(prediction_ids)]
+        return [prediction for prediction in found if prediction.status is Status.STARTING]
 
     async def _end_refused(
         self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float
@@ -260,6 +276,15 @@ def _fits(fields: Sequence[Reply], query: Query) -> bool:
     if not isinstance(status, bytes) or not isinstance(owner, bytes):
         return False  # the record is gone
     return query.status in {None, status.decode()} and query.model in {None, owner.decode().partition(" ")[0]}
+
+
+def _waiting(prediction_id: str, fields: Sequence[Reply]) -> Waiting | None:
+    """Where it waits, by its owner (`model account`) and its lane; None if the record is gone."""
+    match fields:
+        case [bytes(owner), bytes(lane)]:
+            return Waiting(prediction_id, owner.decode().partition(" ")[0], int(lane))
+        case _:
+            return None
 
 
 def _folded(submitted: Prediction, log: Reply) -> Prediction:

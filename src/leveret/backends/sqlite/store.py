@@ -18,7 +18,7 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
-from leveret.core.ports import Claim, Pulse, Query, Running
+from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.errors import PredictionNotFound
 
@@ -123,6 +123,14 @@ class SqliteStore:
     async def discard(self, letter_ids: Sequence[str]) -> int:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
+
+    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
+        """See core.ports.Upkeep. The queues are in this very database: none of them loses what the records have."""
+        return []
+
+    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.read(partial(upkeep.unbegun, prediction_ids=prediction_ids))
 
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))

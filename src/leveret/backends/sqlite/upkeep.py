@@ -11,7 +11,7 @@ import msgspec
 
 from leveret.backends.sqlite import records
 from leveret.core.card import Card, Listing
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import Prediction, Status
 
 _card_decoder: Final = msgspec.json.Decoder(Card)
 _card_encoder: Final = msgspec.json.Encoder()
@@ -59,6 +59,12 @@ def overdue(connection: Connection, *, hold: float, limit: int) -> list[Predicti
         "UPDATE predictions SET overdue_at = ? WHERE id = ?", [(now + hold, found) for (found,) in rows]
     )
     return _predictions(connection, rows)
+
+
+def unbegun(connection: Connection, *, prediction_ids: Sequence[str]) -> list[Prediction]:
+    """See core.ports.Upkeep."""
+    found = _predictions(connection, [(prediction_id,) for prediction_id in prediction_ids])
+    return [prediction for prediction in found if prediction.status is Status.STARTING]
 
 
 def announce(connection: Connection, *, card: Card, worker: str, lease: float) -> None:
