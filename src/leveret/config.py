@@ -52,7 +52,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lease: Annotated[Seconds, Meta(description="seconds a run stays this worker's without a sign of life")] = 30.0
     beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
-    cancel_grace: Annotated[Seconds, Meta(description="seconds to stop a canceled run, and again after SIGTERM")] = 5.0
+    cancel_grace: Annotated[Seconds, Meta(description="seconds a run has to stop, and again after SIGTERM")] = 5.0
     max_attempts: Annotated[int, Meta(ge=1, description="runs of a prediction whose model process crashes")] = 3
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 

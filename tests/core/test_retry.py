@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from leveret.core.events import Canceled, Failed, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped, Streamed
+from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, Returned, Stopped, Streamed
 from leveret.core.prediction import Means
 from leveret.core.retry import RUNGS, Again, Finish, back_off, decide, pause, rung
 
@@ -55,6 +55,20 @@ def test_what_was_stopped_is_canceled(how: Means) -> None:
     verdict = decide(Stopped(how), at=2.0, attempt=2, charged=0, max_attempts=3)
 
     assert Finish(Canceled(2.0, 2, stopped=how)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("how", "stopped"),
+    [
+        (Means.INTERRUPTED, ""),
+        (Means.TERMINATED, "; its process had to be terminated"),
+        (Means.KILLED, "; its process had to be killed"),
+    ],
+)
+def test_what_has_overrun_fails_at_once_and_says_what_it_took_to_stop_it(how: Means, stopped: str) -> None:
+    verdict = decide(Overran(60.0, how), at=2.0, attempt=1, charged=0, max_attempts=3)
+
+    assert Finish(Failed(2.0, f"the run took longer than its timeout of 60 s{stopped}", attempt=1)) == verdict
 
 
 @pytest.mark.parametrize(("delay", "step"), [(0.2, 1), (1, 1), (4.9, 1), (5, 5), (900, 900), (100_000, 3600)])

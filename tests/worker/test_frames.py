@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Streamed
+from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, Returned, Streamed
+from leveret.core.ports import Running
+from leveret.core.prediction import Means
 from leveret.errors import Undecodable
 from leveret.worker.frames import (
     LIMIT,
+    Begun,
     Chunks,
     Ended,
     Frame,
@@ -23,6 +26,7 @@ from leveret.worker.frames import (
     Run,
     Splitter,
     Stop,
+    TimeUp,
     Wrote,
     encode,
 )
@@ -44,6 +48,8 @@ FRAMES: list[Frame] = [
     Stop(),
     READY,
     NotReady(error="E", traceback="T", usage=True),
+    TimeUp(7, 60.0),
+    Begun(7, [Running("a", 1)]),
     Chunks("a", 1, [b'"x"', b"1"]),
     Wrote("a", 1, "text é\n"),
     Progressed("a", 1, 0.5, "half"),
@@ -52,6 +58,7 @@ FRAMES: list[Frame] = [
     Ended("a", 1, Raised("E", "T"), 0.1),
     Ended("a", 1, Crashed("killed"), 0.1),
     Ended("a", 1, HandedBack("stopping"), 0.1),
+    Ended("a", 1, Overran(60.0, Means.KILLED), 0.1),
 ]
 
 

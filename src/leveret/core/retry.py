@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 from msgspec import Raw, Struct
 
 from leveret.core.events import Canceled, Ending, Failed, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned, Stopped, Streamed
+from leveret.core.outcome import Crashed, HandedBack, Outcome, Overran, Raised, Returned, Stopped, Streamed
+from leveret.core.prediction import Means
 
 RUNGS: Final = (1, 5, 15, 60, 300, 900, 3600)
 """The delays, in seconds, for which the broker keeps a queue."""
@@ -50,6 +51,8 @@ def decide(outcome: Outcome, *, at: float, attempt: int, charged: int, max_attem
             return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged), delay=0.0)
         case Stopped(how=how):
             return Finish(Canceled(at=at, attempt=attempt, stopped=how))
+        case Overran():
+            return Finish(Failed(at=at, attempt=attempt, error=_overran(outcome)))
 
 
 def back_off(charged: int) -> float:
@@ -69,6 +72,11 @@ def pause(failures: int, *, first: float, longest: float, jitter: float) -> floa
 def rung(delay: float) -> int:
     """The longest rung that is not longer than `delay` seconds, or the first."""
     return max((step for step in RUNGS if step <= delay), default=RUNGS[0])
+
+
+def _overran(outcome: Overran) -> str:
+    error = f"the run took longer than its timeout of {outcome.timeout:g} s"
+    return error if outcome.how is Means.INTERRUPTED else f"{error}; its process had to be {outcome.how}"
 
 
 def _crashed(cause: str, *, at: float, attempt: int, charged: int, max_attempts: int) -> Verdict:

@@ -19,6 +19,9 @@ from leveret.model.where import Target
 OWNER: Final = "local"
 """Who owns a model whose name does not say."""
 
+LONGEST: Final = 1e9
+"""The longest time that can be set, in seconds: no clock has trouble with it."""
+
 _MARK: Final = "__leveret_options__"
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -30,6 +33,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch: Annotated[int, Meta(ge=1)] | None = None
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
+    timeout: Annotated[float, Meta(gt=0, le=LONGEST)] | None = None
 
 
 class Given(TypedDict, total=False):
@@ -46,6 +50,9 @@ class Given(TypedDict, total=False):
 
     batch_key: str | tuple[str, ...]
     """The name of a parameter, or the names of several, whose values must be equal within one call."""
+
+    timeout: float
+    """How long one call may take, in seconds; of a model that streams, the whole stream."""
 
 
 T = TypeVar("T", bound=Target)

@@ -13,7 +13,23 @@ from leveret.core.ports import Running
 from leveret.core.prediction import Means
 from leveret.errors import Undecodable
 from leveret.worker import frames
-from leveret.worker.frames import Cancel, Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Splitter, Stop, Wrote
+from leveret.worker.clock import Clock
+from leveret.worker.frames import (
+    Begun,
+    Cancel,
+    Chunks,
+    Ended,
+    Item,
+    NotReady,
+    Progressed,
+    Ready,
+    Run,
+    Splitter,
+    Stop,
+    TimeUp,
+    ToChild,
+    Wrote,
+)
 
 FromRun: TypeAlias = Chunks | Wrote | Progressed | Ended
 """What a run says; the last is how it has ended."""
@@ -46,7 +62,8 @@ class Connection(asyncio.Protocol):
     """Bytes to frames, frames to whoever waits for them, and flow control both ways.
 
     `setup` is answered by the process's first frame, or by its end. Calls of the model are numbered in the order
-    in which they were sent, which is the order in which the process makes them; `calls` counts them.
+    in which they were sent, which is the order in which the process makes them; `calls` counts them. `clock`, if there
+    is one, is told when the process begins and ends them: a batch may be one call there, or several.
     """
 
     def __init__(self, *, on_lost: Callable[[], None]) -> None:
@@ -54,6 +71,7 @@ class Connection(asyncio.Protocol):
         self.lost = False
         self.damage = ""
         self.calls = 0
+        self.clock: Clock | None = None
         self._on_lost = on_lost
         self._splitter = Splitter()
         self._writable = asyncio.Event()
@@ -84,8 +102,7 @@ class Connection(asyncio.Protocol):
 
     def stop(self) -> None:
         """Ask the process to finish what it was sent, then to end."""
-        if not self._transport.is_closing():
-            self._transport.write(frames.encode(Stop()))
+        self._send(Stop())
 
     def close(self) -> None:
         """Hear no more."""
@@ -96,9 +113,12 @@ class Connection(asyncio.Protocol):
         if run not in self._under_way or run in self._canceled:
             return False
         self._canceled.add(run)
-        if not self._transport.is_closing():
-            self._transport.write(frames.encode(Cancel(run.id, run.attempt)))
+        self._send(Cancel(run.id, run.attempt))
         return True
+
+    def time_up(self, call: int, *, timeout: float) -> None:
+        """Ask the process to stop this call, as the process itself numbers them: it has taken longer than `timeout`."""
+        self._send(TimeUp(call, timeout))
 
     def canceled(self, run: Running) -> bool:
         """Whether this run is still under way although it was canceled."""
@@ -121,7 +141,8 @@ class Connection(asyncio.Protocol):
             begun = place.call == culprit
             if run in self._canceled:
                 return Stopped(means if begun else Means.NOT_BEGUN)
-            return struck if begun else NOT_BEGUN
+            late = self.clock.outcome(run) if self.clock is not None else None
+            return late or (struck if begun else NOT_BEGUN)
 
         self._end(cause, outcome)
 
@@ -147,6 +168,8 @@ class Connection(asyncio.Protocol):
             match frame:
                 case Ended() | Chunks() | Wrote() | Progressed():
                     self._hear(frame)
+                case Begun(call=call, runs=runs) if self.clock is not None:
+                    self.clock.begin(call, runs)
                 case Ready() | NotReady() if not self.setup.done():
                     self.setup.set_result(frame)
                 case _:
@@ -181,6 +204,10 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(b"".join([frames.encode(Run(list(call))) for call in calls]))
 
+    def _send(self, frame: ToChild) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(frames.encode(frame))
+
     def _hear(self, frame: FromRun) -> None:
         run = Running(frame.id, frame.attempt)
         place = self._under_way.get(run)
@@ -189,6 +216,8 @@ class Connection(asyncio.Protocol):
         if isinstance(frame, Ended):
             del self._under_way[run]
             self._canceled.discard(run)
+            if self.clock is not None:
+                self.clock.end(run)
             place.heard.running -= 1
         if place.heard.wanted:
             self._unheard += 1
@@ -212,5 +241,7 @@ class Connection(asyncio.Protocol):
         self._over = True
         if not self.setup.done():
             self.setup.set_result(NotReady(error=reason, traceback="", usage=False))
-        for run, place in list(self._under_way.items()):
-            self._hear(Ended(run.id, run.attempt, outcome(run, place), 0.0))
+        # All are judged by how it was at the end, before the first of them is heard of.
+        outcomes = {run: outcome(run, place) for run, place in self._under_way.items()}
+        for run, ended in outcomes.items():
+            self._hear(Ended(run.id, run.attempt, ended, 0.0))

@@ -23,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
 from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
+from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
@@ -207,7 +207,8 @@ class Executor:
 
     def _measure(self, ended: Sequence[Ended]) -> None:
         """What has crashed, was handed back or stopped does not tell how long the model takes."""
-        seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack | Stopped)]
+        unfinished = Crashed | HandedBack | Stopped | Overran
+        seconds = [end.seconds for end in ended if not isinstance(end.outcome, unfinished)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
 
@@ -223,7 +224,7 @@ def _uncharged(held: Held, reason: str, *, at: float) -> Reset:
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:
     match frame:
-        case Ended(outcome=Raised(traceback=traceback)) if traceback:
+        case Ended(outcome=Raised(traceback=traceback) | Overran(traceback=traceback)) if traceback:
             return Logs(at, frame.attempt, traceback)
         case Ended():
             return None

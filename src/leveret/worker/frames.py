@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from leveret.core.outcome import Outcome
+from leveret.core.ports import Running
 from leveret.errors import Undecodable
 
 LIMIT: Final = 512 * 1024 * 1024
@@ -40,6 +41,13 @@ class Cancel(Struct, frozen=True, tag="cancel"):
     attempt: int
 
 
+class TimeUp(Struct, frozen=True, tag="time_up"):
+    """This call of the model takes longer than its timeout, in seconds: interrupt it."""
+
+    call: int
+    timeout: float
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Finish what has been sent, then end."""
 
@@ -55,6 +63,7 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     batch: int
     batch_window: float
     streams: bool
+    timeout: float | None = None
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):
@@ -63,6 +72,13 @@ class NotReady(Struct, frozen=True, tag="not_ready"):
     error: str
     traceback: str
     usage: bool
+
+
+class Begun(Struct, frozen=True, tag="begun"):
+    """A call of the model begins now, for these runs; `call` numbers it. Only said where calls have a timeout."""
+
+    call: int
+    runs: list[Running]
 
 
 class Chunks(Struct, frozen=True, tag="chunks"):
@@ -99,8 +115,8 @@ class Ended(Struct, frozen=True, tag="ended"):
     seconds: float
 
 
-ToChild: TypeAlias = Run | Cancel | Stop
-FromChild: TypeAlias = Ready | NotReady | Chunks | Wrote | Progressed | Ended
+ToChild: TypeAlias = Run | Cancel | TimeUp | Stop
+FromChild: TypeAlias = Ready | NotReady | Begun | Chunks | Wrote | Progressed | Ended
 Frame: TypeAlias = ToChild | FromChild
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from leveret.config import WorkerSettings
 from leveret.core.ports import Running
 from leveret.errors import ModelLoadError, SetupFailed
 from leveret.worker.consumer import Consumer
@@ -27,16 +28,18 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Pool:
     """Keeps the model processes, and a consumer for each."""
 
-    def __init__(self, *, target: str, processes: int, devices: Sequence[str], consuming: Consuming) -> None:
+    def __init__(self, *, target: str, settings: WorkerSettings, consuming: Consuming) -> None:
+        devices = [device.strip() for device in settings.devices.split(",") if device.strip()]
         self._changed = asyncio.Event()
         self._runners = [
             _Runner(
                 target=target,
+                settings=settings,
                 device=devices[number % len(devices)] if devices else None,
                 consuming=consuming,
                 changed=self._changed,
             )
-            for number in range(processes)
+            for number in range(settings.processes)
         ]
 
     async def keep(self) -> None:
@@ -82,10 +85,19 @@ class Pool:
 class _Runner:
     """Keeps one model process."""
 
-    def __init__(self, *, target: str, device: str | None, consuming: Consuming, changed: asyncio.Event) -> None:
+    def __init__(
+        self,
+        *,
+        target: str,
+        settings: WorkerSettings,
+        device: str | None,
+        consuming: Consuming,
+        changed: asyncio.Event,
+    ) -> None:
         self.process: ModelProcess | None = None
         self.tried = False
         self._target = target
+        self._settings = settings
         self._device = device
         self._consuming = consuming
         self._changed = changed
@@ -128,7 +140,7 @@ class _Runner:
     async def _serve(self) -> bool:
         """Whether the process has begun a run."""
         try:
-            async with ModelProcess.started(self._target, device=self._device) as process:
+            async with ModelProcess.started(self._target, device=self._device, settings=self._settings) as process:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
                 self._has_served = True
                 await self._consume(process)

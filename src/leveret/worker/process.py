@@ -11,13 +11,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from leveret.config import WorkerSettings
 from leveret.core.ports import Running
 from leveret.core.prediction import Means
 from leveret.errors import ModelLoadError, SetupFailed
+from leveret.worker.clock import Clock
 from leveret.worker.connection import Connection, FromRun
 from leveret.worker.frames import Item, NotReady, Ready
 
 CHILD: Final = "leveret.worker.child"
+
+DEFAULTS: Final = WorkerSettings()
 
 LAST_WORDS: Final = 1.0
 """How long the connection and the process may outlive each other, in seconds, before the other is ended too."""
@@ -33,7 +37,8 @@ class ModelProcess(asyncio.SubprocessProtocol):
     2. `run` sends items and yields what their runs say. Several batches may be under way; their runs take turns.
     3. However the process ends, every run under way gets an ending: `Crashed` what was running, `HandedBack` what
        stood behind it. `ended` is set then.
-    4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended.
+    4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended. The same happens to a
+       call that takes longer than the model's timeout.
     5. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
     """
 
@@ -48,12 +53,15 @@ class ModelProcess(asyncio.SubprocessProtocol):
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, target: str, *, device: str | None = None) -> AsyncIterator[ModelProcess]:
+    async def started(
+        cls, target: str, *, device: str | None = None, settings: WorkerSettings = DEFAULTS
+    ) -> AsyncIterator[ModelProcess]:
         """A model process that is set up; it has ended when the block is left. Raises ModelLoadError, SetupFailed."""
         self = cls()
         await self._start(target, device)
         try:
             self.ready = _checked(await self._connection.setup, target)
+            self._limit(settings)
             yield self
         finally:
             await self._stop()
@@ -101,6 +109,19 @@ class ModelProcess(asyncio.SubprocessProtocol):
         else:
             # Its last words may still be on their way; but something that got away could hold the line for ever.
             asyncio.get_running_loop().call_later(LAST_WORDS, self._connection.close)
+
+    def _limit(self, settings: WorkerSettings) -> None:
+        timeout = self.ready.timeout
+        if timeout is None:
+            return
+
+        def stop(call: int, means: Means) -> None:
+            if means is Means.INTERRUPTED:
+                self._connection.time_up(call, timeout=timeout)
+            else:
+                self._signal(signal.SIGTERM if means is Means.TERMINATED else signal.SIGKILL)
+
+        self._connection.clock = Clock(timeout=timeout, grace=settings.cancel_grace, stop=stop)
 
     def _connection_lost(self) -> None:
         if self._process.get_returncode() is not None:

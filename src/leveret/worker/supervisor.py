@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -69,9 +69,7 @@ class Worker:
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease)
         self._pace = Pace()
         self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
-        self._pool = Pool(
-            target=target, processes=settings.processes, devices=_devices(settings), consuming=self._consumer
-        )
+        self._pool = Pool(target=target, settings=settings, consuming=self._consumer)
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -158,10 +156,6 @@ class Worker:
             gate=self._announced,
             consuming=self.ready,
         )
-
-
-def _devices(settings: WorkerSettings) -> Sequence[str]:
-    return [device.strip() for device in settings.devices.split(",") if device.strip()]
 
 
 def _card(ready: Ready) -> Card:

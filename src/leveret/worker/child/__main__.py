@@ -77,6 +77,7 @@ def _ready(model: Model) -> Ready:
         batch=model.options.batch or 1,
         batch_window=model.options.batch_window,
         streams=model.streams,
+        timeout=model.options.timeout,
     )
 
 

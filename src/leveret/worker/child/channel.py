@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from leveret.errors import Undecodable
 from leveret.worker.child.descriptors import lifted
 from leveret.worker.child.interrupts import Interrupts
-from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, encode
+from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, TimeUp, encode
 
 _READ: Final = 256 * 1024
 
@@ -69,6 +69,8 @@ class Channel:
                 ended = self._interrupts.cancel(frame)
                 if ended is not None:
                     self.send([ended])
+            case TimeUp():
+                self._interrupts.time_up(frame)
             case Stop():
                 self._inbox.put(frame)
             case _:
