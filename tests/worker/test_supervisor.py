@@ -313,22 +313,23 @@ async def test_a_target_that_does_not_load_is_told_to_who_started_the_worker(fam
         await worker.run()
 
 
-async def test_a_setup_that_fails_is_tried_again_and_nothing_is_consumed_meanwhile(family: Family) -> None:
-    target = family.model("""
+@pytest.mark.parametrize("how", ['raise RuntimeError("no device")', "time.sleep(3600)"])
+async def test_a_setup_that_fails_is_tried_again_and_nothing_is_consumed_meanwhile(family: Family, how: str) -> None:
+    target = family.model(f"""
 @model
 class Fragile:
     def setup(self) -> None:
         failed = Path(__file__).with_suffix(".failed")
         if not failed.exists():
             failed.touch()
-            raise RuntimeError("no device")
+            {how}
 
     def predict(self, n: int) -> int:
         return n
 """)
     (submitted,) = await family.submit("local/fragile", {"n": 1})
 
-    async with family.serving(target):
+    async with family.serving(target, replace(QUICK, setup_timeout=4.0)):
         result = await family.result(submitted)
 
     assert (Status.SUCCEEDED, 1) == (result.status, result.attempt)

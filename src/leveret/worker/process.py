@@ -60,7 +60,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
         self = cls()
         await self._start(target, device)
         try:
-            self.ready = _checked(await self._connection.setup, target)
+            self.ready = await self._set_up(target, patience=settings.setup_timeout)
             self._limit(settings)
             yield self
         finally:
@@ -162,6 +162,16 @@ class ModelProcess(asyncio.SubprocessProtocol):
                 if isinstance(error, OSError):
                     raise SetupFailed(reason=f"the model process did not start: {error}") from error
                 raise
+
+    async def _set_up(self, target: str, *, patience: float) -> Ready:
+        try:
+            async with asyncio.timeout(patience):
+                return _checked(await self._connection.setup, target)
+        except TimeoutError as error:
+            reason = (
+                f"the setup took longer than worker.setup_timeout ({patience:g} s); set that higher if it needs longer"
+            )
+            raise SetupFailed(reason=reason) from error
 
     async def _stop(self) -> None:
         try:
