@@ -83,7 +83,7 @@ def marked(**options: object) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key, timeout"),
+        ({"timout": 3}, "unknown field `timout`; its options are name, batch, batch_window, batch_key, timeout, max_"),
         ({"batch": 0}, "Expected `int` >= 1 - at `$.batch`"),
         ({"batch": "many"}, "Expected `int | null`, got `str` - at `$.batch`"),
         ({"batch": 2, "batch_window": -1.0}, "Expected `float` >= 0.0 - at `$.batch_window`"),
@@ -94,6 +94,7 @@ def marked(**options: object) -> Callable[..., object]:
         ({"timeout": 0}, "Expected `float` > 0.0 - at `$.timeout`"),
         ({"timeout": float("nan")}, "Expected `float` > 0.0 - at `$.timeout`"),
         ({"timeout": float("inf")}, "Expected `float` <= 1000000000.0 - at `$.timeout`"),
+        ({"max_predictions_per_process": 0}, "Expected `int` >= 1 - at `$.max_predictions_per_process`"),
         ({"name": 5}, "Expected `str`, got `int` - at `$.name`"),
         ({"name": "Acme/OCR"}, "'Acme/OCR' is no name for a model: write @model(name='owner/name')"),
         ({"name": "a/b/c"}, "'a/b/c' is no name for a model"),

@@ -34,6 +34,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
     timeout: Annotated[float, Meta(gt=0, le=LONGEST)] | None = None
+    max_predictions_per_process: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Given(TypedDict, total=False):
@@ -53,6 +54,9 @@ class Given(TypedDict, total=False):
 
     timeout: float
     """How long one call may take, in seconds; of a model that streams, the whole stream."""
+
+    max_predictions_per_process: int
+    """After so many predictions a process is replaced by a fresh one; in place of the worker's own setting."""
 
 
 T = TypeVar("T", bound=Target)

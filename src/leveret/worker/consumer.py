@@ -26,6 +26,8 @@ class Consumer:
     2. consumes on the terms that the model's pace suggests, and again on others when those do not fit any more,
     3. takes a batch whenever the process has room for one, and has it executed,
     4. at the end gives back what it has not begun, and sees through what it has.
+
+    It stops by itself when the process has been given as many predictions as it may.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Consumer:
         self._consuming = consuming
         self._waiting = Leavable()
         self._stopped = False
+        self._left = process.most
 
     async def run(self) -> None:
         """Consume until stopped; returns when every batch has been seen through."""
@@ -93,12 +96,15 @@ class Consumer:
     async def _take(self, batcher: Batcher, terms: Terms, batches: asyncio.TaskGroup) -> None:
         batch = self._process.ready.batch
         room = asyncio.Semaphore(terms.batches)
-        while True:
+        while self._left:
             await room.acquire()
             if self._stopped or not self._pace.fits(terms, batch):
                 return
-            deliveries = await batcher.take(self._pace.terms(batch).most)
+            deliveries = await batcher.take(min(self._pace.terms(batch).most, self._left))
+            self._left -= len(deliveries)
             batches.create_task(self._execute(deliveries, room))
+        _log.info("model process has done its share", pid=self._process.pid, model=self._process.ready.model)
+        self._stopped = True
 
     async def _execute(self, deliveries: Sequence[Delivery], room: asyncio.Semaphore) -> None:
         try:

@@ -64,6 +64,7 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     batch_window: float
     streams: bool
     timeout: float | None = None
+    max_predictions: int | None = None
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):

@@ -45,6 +45,9 @@ class ModelProcess(asyncio.SubprocessProtocol):
     ready: Ready
     """What the model has said of itself once it was set up."""
 
+    most: int
+    """How many predictions it may be given; then it shall be replaced."""
+
     def __init__(self) -> None:
         self.ended = asyncio.Event()
         self._connection = Connection(on_lost=self._connection_lost)
@@ -111,6 +114,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
             asyncio.get_running_loop().call_later(LAST_WORDS, self._connection.close)
 
     def _limit(self, settings: WorkerSettings) -> None:
+        self.most = self.ready.max_predictions or settings.max_predictions_per_process or sys.maxsize
         timeout = self.ready.timeout
         if timeout is None:
             return

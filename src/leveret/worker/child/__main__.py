@@ -78,6 +78,7 @@ def _ready(model: Model) -> Ready:
         batch_window=model.options.batch_window,
         streams=model.streams,
         timeout=model.options.timeout,
+        max_predictions=model.options.max_predictions_per_process,
     )
 
 
