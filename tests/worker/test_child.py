@@ -121,6 +121,7 @@ def test_a_setup_that_fails_is_told_with_the_users_part_of_the_traceback(fresh: 
     said = child.receive(NotReady)
 
     assert (said.error, said.usage) == (error, False)
+    assert [model.model.partition("/")[0] for model in child.loaded] == ["local"]
     assert said.traceback.startswith(f'Traceback (most recent call last):\n  File "{SERVED}"')
     assert "leveret/worker" not in said.traceback
     assert child.exit_code() == 1

@@ -59,7 +59,7 @@ async def opened() -> AsyncIterator[Ends]:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     lost = asyncio.Event()
-    connection = Connection(on_lost=lost.set)
+    connection = Connection(on_loaded=lambda ready: None, on_lost=lost.set)
     with theirs:
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
         yield Ends(connection, theirs, lost)

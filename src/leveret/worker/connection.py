@@ -20,6 +20,7 @@ from leveret.worker.frames import (
     Chunks,
     Ended,
     Item,
+    Loaded,
     NotReady,
     Progressed,
     Ready,
@@ -61,17 +62,19 @@ class _Place(Struct, frozen=True):
 class Connection(asyncio.Protocol):
     """Bytes to frames, frames to whoever waits for them, and flow control both ways.
 
-    `setup` is answered by the process's first frame, or by its end. Calls of the model are numbered in the order
-    in which they were sent, which is the order in which the process makes them; `calls` counts them. `clock`, if there
-    is one, is told when the process begins and ends them: a batch may be one call there, or several.
+    `on_loaded` is told of the model once it is loaded; `setup` is answered when it is set up, or cannot be. Calls of
+    the model are numbered in the order in which they were sent, which is the order in which the process makes them;
+    `calls` counts them. `clock`, if there is one, is told when the process begins and ends them: a batch may be one
+    call there, or several.
     """
 
-    def __init__(self, *, on_lost: Callable[[], None]) -> None:
+    def __init__(self, *, on_loaded: Callable[[Ready], None], on_lost: Callable[[], None]) -> None:
         self.setup: asyncio.Future[Ready | NotReady] = asyncio.get_running_loop().create_future()
         self.lost = False
         self.damage = ""
         self.calls = 0
         self.clock: Clock | None = None
+        self._on_loaded = on_loaded
         self._on_lost = on_lost
         self._splitter = Splitter()
         self._writable = asyncio.Event()
@@ -170,6 +173,8 @@ class Connection(asyncio.Protocol):
                     self._hear(frame)
                 case Begun(call=call, runs=runs) if self.clock is not None:
                     self.clock.begin(call, runs)
+                case Loaded(ready=ready):
+                    self._on_loaded(ready)
                 case Ready() | NotReady() if not self.setup.done():
                     self.setup.set_result(frame)
                 case _:

@@ -67,6 +67,12 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     max_predictions: int | None = None
 
 
+class Loaded(Struct, frozen=True, tag="loaded"):
+    """The model is loaded and about to be set up; when that has been done it will be `ready` as this says."""
+
+    ready: Ready
+
+
 class NotReady(Struct, frozen=True, tag="not_ready"):
     """The model cannot be served. `usage` tells a mistake in the user's file from a setup that failed."""
 
@@ -117,7 +123,7 @@ class Ended(Struct, frozen=True, tag="ended"):
 
 
 ToChild: TypeAlias = Run | Cancel | TimeUp | Stop
-FromChild: TypeAlias = Ready | NotReady | Begun | Chunks | Wrote | Progressed | Ended
+FromChild: TypeAlias = Loaded | Ready | NotReady | Begun | Chunks | Wrote | Progressed | Ended
 Frame: TypeAlias = ToChild | FromChild
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -48,19 +48,27 @@ class ModelProcess(asyncio.SubprocessProtocol):
     most: int
     """How many predictions it may be given; then it shall be replaced."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_loaded: Callable[[Ready], None]) -> None:
         self.ended = asyncio.Event()
-        self._connection = Connection(on_lost=self._connection_lost)
+        self._connection = Connection(on_loaded=on_loaded, on_lost=self._connection_lost)
         self._process: asyncio.SubprocessTransport
         self._means = Means.INTERRUPTED
 
     @classmethod
     @asynccontextmanager
     async def started(
-        cls, target: str, *, device: str | None = None, settings: WorkerSettings = DEFAULTS
+        cls,
+        target: str,
+        *,
+        device: str | None = None,
+        settings: WorkerSettings = DEFAULTS,
+        on_loaded: Callable[[Ready], None] = lambda ready: None,
     ) -> AsyncIterator[ModelProcess]:
-        """A model process that is set up; it has ended when the block is left. Raises ModelLoadError, SetupFailed."""
-        self = cls()
+        """A model process that is set up; it has ended when the block is left. Raises ModelLoadError, SetupFailed.
+
+        `on_loaded` is told of the model as soon as it is loaded, so that it is known even if its setup fails.
+        """
+        self = cls(on_loaded=on_loaded)
         await self._start(target, device)
         try:
             self.ready = await self._set_up(target, patience=settings.setup_timeout)

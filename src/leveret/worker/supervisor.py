@@ -40,8 +40,8 @@ class Worker:
     """Serves one model.
 
     1. sets up its model processes, and keeps them,
-    2. announces the model's card and consumes its queues; `ready` is set then, and `loaded` as soon as it is known
-       that the target loads,
+    2. announces the model's card, with the problem if they cannot be set up, and consumes its queues once they are;
+       `ready` is set then, and `loaded` as soon as it is known that the target loads,
     3. shows a sign of life for every run in hand, and for itself, again and again,
     4. stops what is canceled: it is told so directly, and with the signs of life in case that is lost,
     5. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
@@ -96,24 +96,34 @@ class Worker:
         self._draining.set()
 
     async def _show_presence(self) -> None:
-        """Announce the card once every process is set up, then show signs of life; at the end take leave."""
-        if not await self._pool.tried():
-            self.loaded.set()
-        card = _card((await self._pool.complete())[0].ready)
-        self._admit(card.model)
-        self.loaded.set()
+        """Announce the card once it is known whether the model can be set up, then show signs of life; take leave.
+
+        Nothing is consumed until all the processes were set up together.
+        """
+        card = await self._known()
         await insist(lambda: self._broker.declare(card.model), patience=math.inf)
         await insist(lambda: self._announce(card, lease=self._settings.lease), patience=math.inf)
-        self._announced.set()
-        _log.info("serving", model=card.model, version=card.version, worker=self.id)
         try:
             while True:
-                await asyncio.sleep(self._settings.beat)
+                if self._pool.complete and not self._announced.is_set():
+                    self._announced.set()
+                    _log.info("serving", model=card.model, version=card.version, worker=self.id)
+                await self._pool.changes(within=self._settings.beat)
                 await self._beat(card)
         finally:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(FAREWELL):
                     await self._announce(card, lease=0.0)
+
+    async def _known(self) -> Card:
+        """The card, as soon as the model is loaded and its setup has been tried."""
+        while (model := self._pool.model) is None or not self._pool.tried:
+            if self._pool.tried:
+                self.loaded.set()
+            await self._pool.changes()
+        self._admit(model.model)
+        self.loaded.set()
+        return _card(model)
 
     async def _beat(self, card: Card) -> None:
         try:
@@ -137,7 +147,7 @@ class Worker:
             self._pool.cancel(run, grace=self._settings.cancel_grace)
 
     async def _announce(self, card: Card, *, lease: float) -> None:
-        await self._registry.announce(card, worker=self.id, lease=lease)
+        await self._registry.announce(card, worker=self.id, lease=lease, problem=self._pool.problem)
 
     async def _end_in_time(self) -> None:
         await self._draining.wait()

@@ -10,6 +10,7 @@
 {ns}:cards              hash    the cards by model
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
+{ns}:problems           hash    why those of them that cannot serve now cannot
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Keys:
         self.leases = f"{namespace}:leases"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
+        self.problems = f"{namespace}:problems"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"

@@ -23,7 +23,7 @@ from leveret.worker.child.descriptors import own_stderr
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import raised
-from leveret.worker.frames import NotReady, Ready, Run, Stop
+from leveret.worker.frames import Loaded, NotReady, Ready, Run, Stop
 
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     channel = Channel(int(descriptor), complaints=stderr, interrupts=interrupts)
     try:
         model = load(target)
+        channel.send([Loaded(_ready(model))])
         predict = model.start()
     except BaseException as error:
         channel.send([_not_ready(error)])

@@ -1,0 +1,90 @@
+"""What the registry shows of a worker whose model cannot be set up, with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from leveret.core.card import Listing
+from leveret.core.prediction import Status
+from leveret.worker.supervisor import Worker
+from tests.worker.arrange import PATIENCE, QUICK, Family
+
+pytestmark = pytest.mark.slow
+
+FRAGILE = """
+@model
+class Fragile:
+    def setup(self) -> None:
+        if not Path(__file__).with_suffix(".fixed").exists():
+            raise RuntimeError("no device")
+
+    def predict(self, n: int) -> int:
+        return n
+"""
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[None]:
+    """The worker runs, ready or not; it is drained at the end."""
+    async with asyncio.timeout(2 * PATIENCE), asyncio.TaskGroup() as group:
+        group.create_task(worker.run())
+        yield
+        worker.drain()
+
+
+async def listed(family: Family, *, problems: int) -> Listing:
+    """The only model, as soon as it is listed with so many problems."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await family.store.cards()) or len(found[0].problems) != problems:
+            await asyncio.sleep(0.01)
+    return found[0]
+
+
+async def test_a_setup_that_fails_is_shown_with_the_schema_while_predictions_wait(family: Family) -> None:
+    target = family.model(FRAGILE)
+
+    async with running(family.worker(target)):
+        broken = await listed(family, problems=1)
+        (submitted,) = await family.submit("local/fragile", {"n": 1})
+        await listed(family, problems=1)
+        waiting = await family.store.get(submitted)
+        depth = await family.broker.depth("local/fragile")
+        Path(target).with_suffix(".fixed").touch()
+        mended = await listed(family, problems=0)
+        result = await family.result(submitted)
+
+    assert ("local/fragile", 1) == (broken.card.model, broken.workers)
+    assert ("the model could not be set up: RuntimeError: no device",) == broken.problems
+    assert "n" in json.loads(bytes(broken.card.input_schema))["properties"]
+    assert (Status.STARTING, 0, 1) == (waiting.status, waiting.attempt, sum(depth))
+    assert (Status.SUCCEEDED, 1, 0) == (result.status, result.attempt, result.charged)
+    assert (broken.card, 1) == (mended.card, mended.workers)
+
+
+async def test_one_process_of_two_that_fails_keeps_its_worker_from_consuming(family: Family) -> None:
+    target = family.model(FRAGILE.replace("if not", "if os.environ['CUDA_VISIBLE_DEVICES'] == '1' and not"))
+
+    async with running(family.worker(target, replace(QUICK, processes=2, devices="0,1"))):
+        broken = await listed(family, problems=1)
+        (submitted,) = await family.submit("local/fragile", {"n": 1})
+        await listed(family, problems=1)
+        depth = await family.broker.depth("local/fragile")
+        Path(target).with_suffix(".fixed").touch()
+        await listed(family, problems=0)
+        assert await family.output(submitted) == 1
+
+    assert (1, 1) == (broken.workers, sum(depth))
+
+
+async def test_a_worker_that_goes_takes_its_problem_along(family: Family) -> None:
+    async with running(family.worker(family.model(FRAGILE))):
+        await listed(family, problems=1)
+
+    assert [(0, ())] == [(listing.workers, listing.problems) for listing in await family.store.cards()]
