@@ -16,6 +16,8 @@ from leveret.errors import Undecodable
 from leveret.worker.frames import (
     LIMIT,
     Begun,
+    Check,
+    Checked,
     Chunks,
     Ended,
     Frame,
@@ -51,6 +53,8 @@ FRAMES: list[Frame] = [
     Loaded(READY),
     NotReady(error="E", traceback="T", usage=True),
     TimeUp(7, 60.0),
+    Check(),
+    Checked("sick", "T"),
     Begun(7, [Running("a", 1)]),
     Chunks("a", 1, [b'"x"', b"1"]),
     Wrote("a", 1, "text é\n"),

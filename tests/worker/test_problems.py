@@ -1,4 +1,4 @@
-"""What the registry shows of a worker whose model cannot be set up, with real processes."""
+"""What the registry shows of a worker whose model cannot be set up or is not healthy, with real processes."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ class Fragile:
 
     def predict(self, n: int) -> int:
         return n
+"""
+SICKLY = """
+@model
+class Sickly:
+    def healthcheck(self) -> bool:
+        if Path(__file__).with_suffix(".sick").exists():
+            SICK
+        return True
+
+    def predict(self, n: int) -> int:
+        return os.getpid()
 """
 
 
@@ -81,6 +92,54 @@ async def test_one_process_of_two_that_fails_keeps_its_worker_from_consuming(fam
         assert await family.output(submitted) == 1
 
     assert (1, 1) == (broken.workers, sum(depth))
+
+
+@pytest.mark.parametrize(
+    ("sick", "problem"),
+    [
+        ('raise RuntimeError("the device is gone")', "RuntimeError: the device is gone"),
+        ("return False", "healthcheck() returned False"),
+        ("os._exit(3)", "the model process ended with exit code 3"),
+        ("time.sleep(3600)", "healthcheck() did not answer within worker.health_timeout (2 s)"),
+    ],
+)
+async def test_a_model_that_is_not_healthy_takes_nothing_until_it_is(family: Family, sick: str, problem: str) -> None:
+    target = family.model(SICKLY.replace("SICK", sick))
+    settings = replace(QUICK, health_period=0.05, health_timeout=2.0, max_attempts=1)
+
+    async with family.serving(target, settings):
+        (first,) = await family.submit("local/sickly", {"n": 1})
+        before = await family.output(first)
+        Path(target).with_suffix(".sick").touch()
+        broken = await listed(family, problems=1)
+        (submitted,) = await family.submit("local/sickly", {"n": 1})
+        await listed(family, problems=1)
+        waiting = await family.store.get(submitted)
+        Path(target).with_suffix(".sick").unlink()
+        mended = await listed(family, problems=0)
+        after = await family.result(submitted)
+
+    assert (f"the model is not healthy: {problem}",) == broken.problems
+    assert (broken.card, 1) == (mended.card, mended.workers)
+    assert Status.STARTING is waiting.status
+    assert (Status.SUCCEEDED, 0) == (after.status, after.charged)
+    assert before != json.loads(bytes(after.output))
+    assert (0, 0, 0, 0) == await family.broker.depth("local/sickly")
+
+
+async def test_a_model_is_asked_for_its_health_before_it_takes_anything(family: Family) -> None:
+    target = family.model(SICKLY.replace("SICK", "return False"))
+    Path(target).with_suffix(".sick").touch()
+
+    async with running(family.worker(target)):
+        broken = await listed(family, problems=1)
+        (submitted,) = await family.submit("local/sickly", {"n": 1})
+        await listed(family, problems=1)
+        Path(target).with_suffix(".sick").unlink()
+        result = await family.result(submitted)
+
+    assert ("the model is not healthy: healthcheck() returned False",) == broken.problems
+    assert (Status.SUCCEEDED, 1) == (result.status, result.attempt)
 
 
 async def test_a_worker_that_goes_takes_its_problem_along(family: Family) -> None:

@@ -21,7 +21,8 @@ _OPEN: Final = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 PREDICT: Final = "predict"
 SETUP: Final = "setup"
-"""The methods of a class that is a model; setup may be missing."""
+HEALTHCHECK: Final = "healthcheck"
+"""The methods of a class that is a model; all but the first may be missing."""
 
 
 class Input(Struct, frozen=True):
@@ -69,8 +70,9 @@ def _callable(target: Target) -> tuple[Target, list[Parameter]]:
         reason = f"the class {target.__name__} has no method `predict`; write `def predict(self, …)`"
         raise ModelLoadError(where=where.of(target), reason=reason)
     _takes_nothing(target, _parameters(target), "do in setup() what needs more")
-    if (setup := _method(target, SETUP)) is not None:
-        _takes_nothing(setup, _parameters(setup)[1:], "read what it needs from files or the environment")
+    for name in (SETUP, HEALTHCHECK):
+        if (method := _method(target, name)) is not None:
+            _takes_nothing(method, _parameters(method)[1:], "read what it needs from files or the environment")
     return predict, _parameters(predict)[1:]
 
 

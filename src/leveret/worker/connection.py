@@ -17,6 +17,8 @@ from leveret.worker.clock import Clock
 from leveret.worker.frames import (
     Begun,
     Cancel,
+    Check,
+    Checked,
     Chunks,
     Ended,
     Item,
@@ -39,6 +41,7 @@ AHEAD: Final = 4 * 1024 * 1024
 """How many bytes are read ahead of who listens; then a talkative model waits for its worker."""
 
 NOT_BEGUN: Final = HandedBack("its model process ended before it began")
+UNHEALTHY: Final = "its model process is not healthy"
 BESIDE: Final = HandedBack("its model process was ended because another prediction of its batch was canceled")
 
 
@@ -74,6 +77,7 @@ class Connection(asyncio.Protocol):
         self.damage = ""
         self.calls = 0
         self.clock: Clock | None = None
+        self._checked: asyncio.Future[Checked] | None = None
         self._on_loaded = on_loaded
         self._on_lost = on_lost
         self._splitter = Splitter()
@@ -111,6 +115,12 @@ class Connection(asyncio.Protocol):
         """Hear no more."""
         self._transport.abort()
 
+    async def check(self) -> Checked:
+        """Ask the process, while it is idle, whether its model is healthy. What is sent meanwhile does not begin."""
+        self._checked = asyncio.get_running_loop().create_future()
+        self._send(Check())
+        return await asyncio.shield(self._checked)
+
     def cancel(self, run: Running) -> bool:
         """Ask the process to stop this run; False if it is not under way here, or was canceled before."""
         if run not in self._under_way or run in self._canceled:
@@ -135,9 +145,10 @@ class Connection(asyncio.Protocol):
     def crash(self, cause: str, *, means: Means) -> None:
         """The process has ended: the call it was in the middle of has crashed, those behind have not begun.
 
+        In the middle of a check there is no such call.
         `means` is what was done to stop a canceled run. Beyond an interrupt, nobody is to blame for the end.
         """
-        culprit = self._culprit()
+        culprit = 0 if self._checked is not None else self._culprit()
         struck = Crashed(cause) if means is Means.INTERRUPTED else BESIDE
 
         def outcome(run: Running, place: _Place) -> Outcome:
@@ -173,6 +184,8 @@ class Connection(asyncio.Protocol):
                     self._hear(frame)
                 case Begun(call=call, runs=runs) if self.clock is not None:
                     self.clock.begin(call, runs)
+                case Checked() if self._checked is not None:
+                    self._hear_health(frame, self._checked)
                 case Loaded(ready=ready):
                     self._on_loaded(ready)
                 case Ready() | NotReady() if not self.setup.done():
@@ -229,6 +242,12 @@ class Connection(asyncio.Protocol):
             place.heard.frames.append(frame)
             place.heard.arrived.set()
 
+    def _hear_health(self, checked: Checked, waiting: asyncio.Future[Checked]) -> None:
+        self._checked = None
+        if checked.problem:
+            self.hand_back(UNHEALTHY)
+        waiting.set_result(checked)
+
     def _taken(self, heard: _Heard) -> list[FromRun]:
         taken, heard.frames = heard.frames, []
         heard.arrived.clear()
@@ -246,6 +265,9 @@ class Connection(asyncio.Protocol):
         self._over = True
         if not self.setup.done():
             self.setup.set_result(NotReady(error=reason, traceback="", usage=False))
+        if self._checked is not None:
+            self._checked.set_result(Checked(reason))
+            self._checked = None
         # All are judged by how it was at the end, before the first of them is heard of.
         outcomes = {run: outcome(run, place) for run, place in self._under_way.items()}
         for run, ended in outcomes.items():

@@ -20,7 +20,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Consumer:
-    """Consumes for one process, until that has ended or the consumer is stopped.
+    """Consumes for one process, until that shall take nothing more or the consumer is stopped.
 
     1. waits until `gate` is open, and sets `consuming`,
     2. consumes on the terms that the model's pace suggests, and again on others when those do not fit any more,
@@ -53,11 +53,12 @@ class Consumer:
     async def run(self) -> None:
         """Consume until stopped; returns when every batch has been seen through."""
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch())
+            watching = [group.create_task(loop) for loop in (self._watch(), self._process.watch())]
             async with self._waiting.block():
                 await self._gate.wait()
             await self._consume()
-            watching.cancel()
+            for task in watching:
+                task.cancel()
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -65,7 +66,7 @@ class Consumer:
         self._waiting.leave()
 
     async def _watch(self) -> None:
-        await self._process.ended.wait()
+        await self._process.leaving.wait()
         self.stop()
 
     async def _consume(self) -> None:

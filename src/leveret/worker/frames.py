@@ -48,6 +48,10 @@ class TimeUp(Struct, frozen=True, tag="time_up"):
     timeout: float
 
 
+class Check(Struct, frozen=True, tag="check"):
+    """Tell, before the next run, whether the model is healthy."""
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Finish what has been sent, then end."""
 
@@ -65,6 +69,7 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     streams: bool
     timeout: float | None = None
     max_predictions: int | None = None
+    checks: bool = False
 
 
 class Loaded(Struct, frozen=True, tag="loaded"):
@@ -79,6 +84,13 @@ class NotReady(Struct, frozen=True, tag="not_ready"):
     error: str
     traceback: str
     usage: bool
+
+
+class Checked(Struct, frozen=True, tag="checked"):
+    """What the model says of its health. With a problem the process begins nothing more, and ends."""
+
+    problem: str = ""
+    traceback: str = ""
 
 
 class Begun(Struct, frozen=True, tag="begun"):
@@ -122,8 +134,8 @@ class Ended(Struct, frozen=True, tag="ended"):
     seconds: float
 
 
-ToChild: TypeAlias = Run | Cancel | TimeUp | Stop
-FromChild: TypeAlias = Loaded | Ready | NotReady | Begun | Chunks | Wrote | Progressed | Ended
+ToChild: TypeAlias = Run | Cancel | TimeUp | Check | Stop
+FromChild: TypeAlias = Loaded | Ready | NotReady | Checked | Begun | Chunks | Wrote | Progressed | Ended
 Frame: TypeAlias = ToChild | FromChild
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
 from leveret.core.ports import Running
-from leveret.errors import LeveretError, ModelLoadError, SetupFailed
+from leveret.errors import LeveretError, ModelLoadError, SetupFailed, Unhealthy
 from leveret.worker.consumer import Consumer
 from leveret.worker.frames import Ready
 from leveret.worker.patience import Leavable, pause_after
@@ -163,9 +163,11 @@ class _Runner:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
                 self._has_served = True
                 await self._consume(process)
+                if process.unhealthy is not None:
+                    raise process.unhealthy
                 return process.has_run
-        except SetupFailed as error:
-            _log.error("setup failed; trying again", target=self._target, error=str(error))
+        except (SetupFailed, Unhealthy) as error:
+            _log.error("not serving; trying again", target=self._target, error=str(error))
             self._failed(error)
         except ModelLoadError as error:
             if not self._has_served:

@@ -14,9 +14,9 @@ from typing import Final
 from leveret.config import WorkerSettings
 from leveret.core.ports import Running
 from leveret.core.prediction import Means
-from leveret.errors import ModelLoadError, SetupFailed
+from leveret.errors import ModelLoadError, SetupFailed, Unhealthy
 from leveret.worker.clock import Clock
-from leveret.worker.connection import Connection, FromRun
+from leveret.worker.connection import UNHEALTHY, Connection, FromRun
 from leveret.worker.frames import Item, NotReady, Ready
 
 CHILD: Final = "leveret.worker.child"
@@ -39,7 +39,9 @@ class ModelProcess(asyncio.SubprocessProtocol):
        stood behind it. `ended` is set then.
     4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended. The same happens to a
        call that takes longer than the model's timeout.
-    5. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
+    5. It is asked whether it is healthy before it takes anything, and by `watch` again while it is idle. Once it is
+       not, it is `leaving`.
+    6. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
     """
 
     ready: Ready
@@ -48,8 +50,12 @@ class ModelProcess(asyncio.SubprocessProtocol):
     most: int
     """How many predictions it may be given; then it shall be replaced."""
 
-    def __init__(self, *, on_loaded: Callable[[Ready], None]) -> None:
+    def __init__(self, *, settings: WorkerSettings, on_loaded: Callable[[Ready], None]) -> None:
         self.ended = asyncio.Event()
+        self.leaving = asyncio.Event()
+        """It shall be given nothing more: it has ended, or will."""
+        self.unhealthy: Unhealthy | None = None
+        self._settings = settings
         self._connection = Connection(on_loaded=on_loaded, on_lost=self._connection_lost)
         self._process: asyncio.SubprocessTransport
         self._means = Means.INTERRUPTED
@@ -64,15 +70,17 @@ class ModelProcess(asyncio.SubprocessProtocol):
         settings: WorkerSettings = DEFAULTS,
         on_loaded: Callable[[Ready], None] = lambda ready: None,
     ) -> AsyncIterator[ModelProcess]:
-        """A model process that is set up; it has ended when the block is left. Raises ModelLoadError, SetupFailed.
+        """A model process that is set up and healthy; it has ended when the block is left.
 
-        `on_loaded` is told of the model as soon as it is loaded, so that it is known even if its setup fails.
+        Raises ModelLoadError, SetupFailed, Unhealthy. `on_loaded` is told of the model as soon as it is loaded, so
+        that it is known even if its setup fails.
         """
-        self = cls(on_loaded=on_loaded)
+        self = cls(settings=settings, on_loaded=on_loaded)
         await self._start(target, device)
         try:
-            self.ready = await self._set_up(target, patience=settings.setup_timeout)
-            self._limit(settings)
+            self.ready = await self._set_up(target)
+            self._limit()
+            await self._check()
             yield self
         finally:
             await self._stop()
@@ -112,6 +120,19 @@ class ModelProcess(asyncio.SubprocessProtocol):
         self._connection.hand_back(reason)
         self._signal(signal.SIGTERM)
 
+    async def watch(self) -> None:
+        """Ask the model again and again whether it is healthy, while it runs nothing; returns when it is not."""
+        while self.ready.checks:
+            await asyncio.sleep(self._settings.health_period)
+            if not self._connection.idle:
+                continue
+            try:
+                await self._check()
+            except Unhealthy as error:
+                self.unhealthy = error
+                self.leaving.set()
+                return
+
     def process_exited(self) -> None:
         """The process has exited and was reaped."""
         self._signal(signal.SIGKILL)  # what it has left behind in its session
@@ -121,8 +142,22 @@ class ModelProcess(asyncio.SubprocessProtocol):
             # Its last words may still be on their way; but something that got away could hold the line for ever.
             asyncio.get_running_loop().call_later(LAST_WORDS, self._connection.close)
 
-    def _limit(self, settings: WorkerSettings) -> None:
-        self.most = self.ready.max_predictions or settings.max_predictions_per_process or sys.maxsize
+    async def _check(self) -> None:
+        if not self.ready.checks:
+            return
+        patience = self._settings.health_timeout
+        try:
+            async with asyncio.timeout(patience):
+                checked = await self._connection.check()
+        except TimeoutError as error:
+            self.hand_back(UNHEALTHY)
+            reason = f"healthcheck() did not answer within worker.health_timeout ({patience:g} s)"
+            raise Unhealthy(reason=reason) from error
+        if checked.problem:
+            raise Unhealthy(reason="\n".join(filter(None, (checked.problem, checked.traceback))))
+
+    def _limit(self) -> None:
+        self.most = self.ready.max_predictions or self._settings.max_predictions_per_process or sys.maxsize
         timeout = self.ready.timeout
         if timeout is None:
             return
@@ -133,7 +168,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
             else:
                 self._signal(signal.SIGTERM if means is Means.TERMINATED else signal.SIGKILL)
 
-        self._connection.clock = Clock(timeout=timeout, grace=settings.cancel_grace, stop=stop)
+        self._connection.clock = Clock(timeout=timeout, grace=self._settings.cancel_grace, stop=stop)
 
     def _connection_lost(self) -> None:
         if self._process.get_returncode() is not None:
@@ -175,7 +210,8 @@ class ModelProcess(asyncio.SubprocessProtocol):
                     raise SetupFailed(reason=f"the model process did not start: {error}") from error
                 raise
 
-    async def _set_up(self, target: str, *, patience: float) -> Ready:
+    async def _set_up(self, target: str) -> Ready:
+        patience = self._settings.setup_timeout
         try:
             async with asyncio.timeout(patience):
                 return _checked(await self._connection.setup, target)
@@ -215,6 +251,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
         cause = self._connection.damage or _cause(self._process.get_returncode() or 0)
         self._connection.crash(cause, means=self._means)
         self.ended.set()
+        self.leaving.set()
 
 
 def _environment(device: str | None) -> dict[str, str]:

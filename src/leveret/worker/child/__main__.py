@@ -16,14 +16,16 @@ from typing import Final
 
 from leveret.errors import ModelLoadError
 from leveret.model.load import Model, load
+from leveret.model.where import Target
 from leveret.worker.child.caller import Caller
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel
 from leveret.worker.child.descriptors import own_stderr
+from leveret.worker.child.health import checked
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import raised
-from leveret.worker.frames import Loaded, NotReady, Ready, Run, Stop
+from leveret.worker.frames import Check, Loaded, NotReady, Ready, Run, Stop
 
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
@@ -53,17 +55,22 @@ def main(arguments: Sequence[str]) -> int:
     capture.start()
     channel.send([_ready(model)])
     try:
-        _serve(channel, caller)
+        _serve(channel, caller, model.healthcheck(predict))
     finally:
         capture.stop()
     return 0
 
 
-def _serve(channel: Channel, caller: Caller) -> None:
+def _serve(channel: Channel, caller: Caller, healthcheck: Target | None) -> None:
     while True:
         match channel.take():
             case Run(items=items):
                 caller.run(items)
+            case Check():
+                said = checked(healthcheck)
+                channel.send([said])
+                if said.problem:
+                    return
             case Stop():
                 return
 
@@ -80,6 +87,7 @@ def _ready(model: Model) -> Ready:
         streams=model.streams,
         timeout=model.options.timeout,
         max_predictions=model.options.max_predictions_per_process,
+        checks=model.checks,
     )
 
 

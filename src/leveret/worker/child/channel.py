@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from leveret.errors import Undecodable
 from leveret.worker.child.descriptors import lifted
 from leveret.worker.child.interrupts import Interrupts
-from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, TimeUp, encode
+from leveret.worker.frames import Cancel, Check, Frame, FromChild, Run, Splitter, Stop, TimeUp, encode
 
 _READ: Final = 256 * 1024
 
@@ -29,13 +29,13 @@ class Channel:
         # No program that the model starts inherits it; a process that it only forks closes it.
         self._socket = socket.socket(fileno=lifted(descriptor))
         self._complaints = complaints
-        self._inbox: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Run | Check | Stop] = queue.SimpleQueue()
         self._interrupts = interrupts
         self._sending = threading.Lock()
         os.register_at_fork(after_in_child=self._socket.close)
         threading.Thread(target=self._receive, name="leveret-receive", daemon=True).start()
 
-    def take(self) -> Run | Stop:
+    def take(self) -> Run | Check | Stop:
         """What to do next; waits for it. A cancel does not wait for its turn."""
         return self._inbox.get()
 
@@ -71,7 +71,7 @@ class Channel:
                     self.send([ended])
             case TimeUp():
                 self._interrupts.time_up(frame)
-            case Stop():
+            case Check() | Stop():
                 self._inbox.put(frame)
             case _:
                 self._complain(f"the worker sent a {type(frame).__name__}, which only a model process sends")
