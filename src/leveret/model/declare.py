@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from leveret.core import sizes
 from leveret.core.prediction import MODEL_NAME
 from leveret.errors import ModelLoadError
 from leveret.model import where
@@ -34,6 +35,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_window: Annotated[float, Meta(ge=0)] = 0.01
     batch_key: tuple[str, ...] = ()
     timeout: Annotated[float, Meta(gt=0, le=LONGEST)] | None = None
+    max_memory: Annotated[int, Meta(ge=1)] | None = None
     max_predictions_per_process: Annotated[int, Meta(ge=1)] | None = None
 
 
@@ -54,6 +56,10 @@ class Given(TypedDict, total=False):
 
     timeout: float
     """How long one call may take, in seconds; of a model that streams, the whole stream."""
+
+    max_memory: int | str
+    """How much memory a process may take, with all that it starts, in bytes or as `"2 GiB"`; in place of the worker's
+    own setting."""
 
     max_predictions_per_process: int
     """After so many predictions a process is replaced by a fresh one; in place of the worker's own setting."""
@@ -96,11 +102,9 @@ def _marked(target: T, given: Given) -> T:
 def _options(target: Target, given: Given) -> Options:
     if not (inspect.isclass(target) or inspect.isroutine(inspect.unwrap(target))):
         raise ModelLoadError(where=where.of(target), reason="@model goes on a function or a class, on nothing else")
-    key = given.get("batch_key", ())
-    settled = {"name": _default_name(target), **given, "batch_key": (key,) if isinstance(key, str) else key}
     try:
-        options = msgspec.convert(settled, Options)
-    except msgspec.ValidationError as error:
+        options = msgspec.convert({"name": _default_name(target), **given, **_spelled_out(given)}, Options)
+    except ValueError as error:
         known = ", ".join(Options.__struct_fields__)
         raise ModelLoadError(where=where.of(target), reason=f"@model: {error}; its options are {known}") from error
     if "/" not in options.name:
@@ -114,6 +118,16 @@ def _options(target: Target, given: Given) -> Options:
         if option in given and options.batch is None:
             raise ModelLoadError(where=where.of(target), reason=f"@model: {option} means nothing without batch")
     return options
+
+
+def _spelled_out(given: Given) -> dict[str, object]:
+    """What may be written in several ways, in the one that counts. Raises ValueError."""
+    settled: dict[str, object] = {}
+    if isinstance(key := given.get("batch_key"), str):
+        settled["batch_key"] = (key,)
+    if isinstance(memory := given.get("max_memory"), str):
+        settled["max_memory"] = sizes.parse(memory)
+    return settled
 
 
 def _default_name(target: Target) -> str:

@@ -68,6 +68,7 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     batch_window: float
     streams: bool
     timeout: float | None = None
+    max_memory: int | None = None
     max_predictions: int | None = None
     checks: bool = False
 

@@ -11,15 +11,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import structlog
+from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
+
 from leveret.config import WorkerSettings
+from leveret.core import sizes
 from leveret.core.ports import Running
 from leveret.core.prediction import Means
-from leveret.errors import ModelLoadError, SetupFailed, Unhealthy
+from leveret.errors import SetupFailed, Unhealthy
+from leveret.worker import causes
 from leveret.worker.clock import Clock
 from leveret.worker.connection import UNHEALTHY, Connection, FromRun
-from leveret.worker.frames import Item, NotReady, Ready
+from leveret.worker.frames import Item, Ready
+from leveret.worker.memory import Gauge
 
 CHILD: Final = "leveret.worker.child"
+
+_log: FilteringBoundLogger = structlog.get_logger()
 
 DEFAULTS: Final = WorkerSettings()
 
@@ -39,9 +48,10 @@ class ModelProcess(asyncio.SubprocessProtocol):
        stood behind it. `ended` is set then.
     4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended. The same happens to a
        call that takes longer than the model's timeout.
-    5. It is asked whether it is healthy before it takes anything, and by `watch` again while it is idle. Once it is
+    5. One that takes more memory than it may is killed; with a run in it, that has crashed.
+    6. It is asked whether it is healthy before it takes anything, and by `watch` again while it is idle. Once it is
        not, it is `leaving`.
-    6. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
+    7. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
     """
 
     ready: Ready
@@ -56,8 +66,11 @@ class ModelProcess(asyncio.SubprocessProtocol):
         """It shall be given nothing more: it has ended, or will."""
         self.unhealthy: Unhealthy | None = None
         self._settings = settings
-        self._connection = Connection(on_loaded=on_loaded, on_lost=self._connection_lost)
+        self._on_loaded = on_loaded
+        self._connection = Connection(on_loaded=self._loaded, on_lost=self._connection_lost)
         self._process: asyncio.SubprocessTransport
+        self._gauge: Gauge
+        self._excess = ""
         self._means = Means.INTERRUPTED
 
     @classmethod
@@ -77,6 +90,8 @@ class ModelProcess(asyncio.SubprocessProtocol):
         """
         self = cls(settings=settings, on_loaded=on_loaded)
         await self._start(target, device)
+        self._gauge = Gauge(self.pid, exceeded=self._exceeded)
+        self._gauge.limit(settings.max_memory)
         try:
             self.ready = await self._set_up(target)
             self._limit()
@@ -156,6 +171,22 @@ class ModelProcess(asyncio.SubprocessProtocol):
         if checked.problem:
             raise Unhealthy(reason="\n".join(filter(None, (checked.problem, checked.traceback))))
 
+    def _loaded(self, ready: Ready) -> None:
+        if ready.max_memory is not None:
+            self._settings = replace(self._settings, max_memory=ready.max_memory)
+            self._gauge.limit(ready.max_memory)
+        self._on_loaded(ready)
+
+    def _exceeded(self, size: int) -> None:
+        """End the process, before the system ends anything else. What runs has crashed by it."""
+        used, limit = sizes.shown(size), sizes.shown(self._settings.max_memory)
+        self._excess = f"the model process used {used}, more than its max_memory of {limit}"
+        _log.warning("model process ended", pid=self.pid, reason=self._excess)
+        self.leaving.set()
+        if self._connection.idle:
+            self._connection.hand_back(self._excess)
+        self._signal(signal.SIGKILL)
+
     def _limit(self) -> None:
         self.most = self.ready.max_predictions or self._settings.max_predictions_per_process or sys.maxsize
         timeout = self.ready.timeout
@@ -214,7 +245,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
         patience = self._settings.setup_timeout
         try:
             async with asyncio.timeout(patience):
-                return _checked(await self._connection.setup, target)
+                return causes.checked(await self._connection.setup, target)
         except TimeoutError as error:
             reason = (
                 f"the setup took longer than worker.setup_timeout ({patience:g} s); set that higher if it needs longer"
@@ -248,7 +279,8 @@ class ModelProcess(asyncio.SubprocessProtocol):
             os.killpg(self.pid, number)
 
     def _finish(self) -> None:
-        cause = self._connection.damage or _cause(self._process.get_returncode() or 0)
+        self._gauge.stop()
+        cause = self._connection.damage or self._excess or causes.of_end(self._process.get_returncode() or 0)
         self._connection.crash(cause, means=self._means)
         self.ended.set()
         self.leaving.set()
@@ -257,24 +289,3 @@ class ModelProcess(asyncio.SubprocessProtocol):
 def _environment(device: str | None) -> dict[str, str]:
     chosen = {} if device is None else {"CUDA_VISIBLE_DEVICES": device}
     return {**os.environ, **chosen}
-
-
-def _checked(said: Ready | NotReady, target: str) -> Ready:
-    match said:
-        case Ready():
-            return said
-        case NotReady(error=error, usage=True):
-            where, _, reason = error.partition(": ")
-            raise ModelLoadError(where=where if reason else target, reason=reason or error)
-        case NotReady(error=error, traceback=traceback):
-            raise SetupFailed(reason="\n".join(filter(None, (error, traceback))))
-
-
-def _cause(returncode: int) -> str:
-    """Why the process has ended, for people to read."""
-    if returncode >= 0:
-        return f"the model process ended with exit code {returncode}"
-    cause = f"the model process was killed by signal {-returncode}"
-    if -returncode == signal.SIGKILL:
-        return f"{cause}, probably out of memory"
-    return f"{cause} ({signal.strsignal(-returncode)})"

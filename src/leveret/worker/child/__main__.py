@@ -86,6 +86,7 @@ def _ready(model: Model) -> Ready:
         batch_window=model.options.batch_window,
         streams=model.streams,
         timeout=model.options.timeout,
+        max_memory=model.options.max_memory,
         max_predictions=model.options.max_predictions_per_process,
         checks=model.checks,
     )
