@@ -7,12 +7,10 @@ and has finished, at once when its worker is gone, and never because of what the
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from leveret.errors import ModelLoadError
 from leveret.model.load import Model, load
@@ -25,17 +23,15 @@ from leveret.worker.child.health import checked
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import raised
+from leveret.worker.child.session import bind
 from leveret.worker.frames import Check, Loaded, NotReady, Ready, Run, Stop
-
-_PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop; the exit code is 1 if the model cannot be served."""
     descriptor, target = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the worker too, which then stops its children
-    _die_with_worker()
+    bind()
     stderr = own_stderr()
     faulthandler.enable(stderr)  # what else a crash has to say is lost with the pipe of the capture
     interrupts = Interrupts()
@@ -98,12 +94,6 @@ def _not_ready(error: BaseException) -> NotReady:
         return NotReady(error=outcome.error, traceback=outcome.traceback, usage=False)
     cause = error.__cause__
     return NotReady(error=outcome.error, traceback=raised(cause).traceback if cause else "", usage=True)
-
-
-def _die_with_worker() -> None:
-    """Have the kernel kill this process if its worker dies, even while the model never lets Python's threads run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
