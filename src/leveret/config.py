@@ -54,8 +54,17 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     devices: Annotated[str, Meta(description="each process its CUDA device, by commas; empty: all")] = ""
     lease: Annotated[Seconds, Meta(description="seconds a run stays this worker's without a sign of life")] = 30.0
     beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
+    setup_timeout: Annotated[Seconds, Meta(description="seconds that importing a model and its setup may take")] = 600.0
+    max_memory: Annotated[
+        int, Meta(ge=0, description="bytes that a model process may take with all it starts; 0: no limit")
+    ] = 0
+    health_period: Annotated[Seconds, Meta(description="seconds between two health checks of an idle model")] = 10.0
+    health_timeout: Annotated[Seconds, Meta(description="seconds that a health check may take")] = 5.0
+    max_predictions_per_process: Annotated[
+        int, Meta(ge=0, description="predictions after which a model process is replaced by a fresh one; 0: never")
+    ] = 0
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
-    cancel_grace: Annotated[Seconds, Meta(description="seconds to stop a canceled run, and again after SIGTERM")] = 5.0
+    cancel_grace: Annotated[Seconds, Meta(description="seconds a run has to stop, and again after SIGTERM")] = 5.0
     max_attempts: Annotated[
         int, Meta(ge=1, description="charged runs a prediction may have, if its model says nothing of `retries`")
     ] = 3

@@ -245,11 +245,14 @@ class Runs(Protocol):
 class Registry(Protocol):
     """Which models are served. Presence expires, cards stay."""
 
-    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
-        """Publish the card and show that the worker is alive for the next `lease` seconds (0: it goes)."""
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
+        """Publish the card and show that the worker is alive for the next `lease` seconds (0: it goes).
+
+        A `problem` says why it cannot serve now; it lasts as long as this sign of life, or until the next one.
+        """
 
     async def cards(self) -> list[Listing]:
-        """Every model ever announced, by name, with how many of its workers are alive."""
+        """Every model ever announced, by name, with its workers who are alive and their problems."""
         ...
 
 

@@ -26,7 +26,7 @@ from structlog.typing import FilteringBoundLogger
 from leveret.config import WorkerSettings
 from leveret.core import deadlines
 from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, RetryWanted, Returned, Stopped
+from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, RetryWanted, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
@@ -245,7 +245,8 @@ class Executor:
 
     def _measure(self, ended: Sequence[Ended]) -> None:
         """What has crashed, was handed back or stopped does not tell how long the model takes."""
-        seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack | Stopped)]
+        unfinished = Crashed | HandedBack | Stopped | Overran
+        seconds = [end.seconds for end in ended if not isinstance(end.outcome, unfinished)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
 
@@ -266,8 +267,8 @@ def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:
     match frame:
-        case Ended(outcome=Raised(traceback=traceback) | RetryWanted(traceback=traceback)) if traceback:
-            return Logs(at, frame.attempt, traceback)
+        case Ended(outcome=(Raised() | RetryWanted() | Overran()) as outcome) if outcome.traceback:
+            return Logs(at, frame.attempt, outcome.traceback)
         case Ended():
             return None
         case Chunks(chunks=chunks):

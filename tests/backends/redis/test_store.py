@@ -114,12 +114,13 @@ async def test_what_waits_and_is_gone_is_not_asked_for_again(store: RedisStore, 
 
 
 async def test_the_presence_of_lost_workers_is_forgotten(store: RedisStore, line: Batcher, namespace: str) -> None:
-    await store.announce(ECHO, worker="lost", lease=0.02)
+    await store.announce(ECHO, worker="lost", lease=0.02, problem="no device")
     await eventually(store.cards, lambda listings: listings[0].workers == 0)
 
     await store.announce(ECHO, worker="alive", lease=LONG)
 
     assert await ask(line, "ZRANGE", f"{namespace}:presence", 0, -1) == [b"local/echo alive"]
+    assert await ask(line, "HLEN", f"{namespace}:problems") == 0
 
 
 async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace: str) -> None:

@@ -105,14 +105,18 @@ class Commands:
         """Whose it is and in which lane."""
         return ("HMGET", self._keys.record(prediction_id), "owner", "lane")
 
-    def announce(self, model: str, card: bytes, *, worker: str, lease: float) -> Command:
+    def announce(self, model: str, card: bytes, *, worker: str, lease: float, problem: str | None) -> Command:
         """Publish the card and the worker's presence."""
-        keys = (self._keys.cards, self._keys.presence)
-        return _call(self._scripts.announce, keys, model, card, f"{model} {worker}", _milliseconds(lease))
+        arguments = (model, card, f"{model} {worker}", _milliseconds(lease), problem or "")
+        return _call(self._scripts.announce, self._registry, *arguments)
 
     def cards(self) -> Command:
-        """The cards, and who is present."""
-        return _call(self._scripts.cards, (self._keys.cards, self._keys.presence))
+        """The cards, who is present, and who has a problem."""
+        return _call(self._scripts.cards, self._registry)
+
+    @property
+    def _registry(self) -> tuple[str, ...]:
+        return (self._keys.cards, self._keys.presence, self._keys.problems)
 
     def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
         keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox, self._keys.waiting)

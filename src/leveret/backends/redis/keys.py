@@ -15,6 +15,7 @@
 {ns}:dead:{id}        hash    a dead letter: its `model`, `body` and `failure`
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
+{ns}:problems           hash    why those of them that cannot serve now cannot
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Keys:
         self.presence = f"{namespace}:presence"
         self.dead = f"{namespace}:dead"
         self.dead_models = f"{namespace}:dead-models"
+        self.problems = f"{namespace}:problems"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,7 +12,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import claims, record, replies, scripts
+from leveret.backends.redis import claims, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
@@ -45,7 +44,6 @@ _PULSES: Final = {0: Pulse.LOST, 1: Pulse.OURS, 2: Pulse.CANCEL}
 """The answers of beat.lua."""
 
 _card_encoder = msgspec.json.Encoder()
-_card_decoder = msgspec.json.Decoder(Card)
 _log = structlog.get_logger()
 
 
@@ -165,18 +163,16 @@ class RedisStore(RedisLetters):
 
     # Registry
 
-    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
         """See core.ports.Registry."""
         encoded = _card_encoder.encode(card)
-        await self._batcher.send([self._commands.announce(card.model, encoded, worker=worker, lease=lease)])
+        command = self._commands.announce(card.model, encoded, worker=worker, lease=lease, problem=problem)
+        await self._batcher.send([command])
 
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
         (reply,) = await self._batcher.send([self._commands.cards()])
-        encoded, present = replies.array(reply)
-        workers = Counter(member.decode().partition(" ")[0] for member in replies.strings(present))
-        cards = [_card_decoder.decode(card) for card in replies.strings(encoded)]
-        return [Listing(card=card, workers=workers[card.model]) for card in sorted(cards, key=lambda card: card.model)]
+        return listings.read(reply)
 
     # Upkeep
 

@@ -84,9 +84,9 @@ class SqliteStore:
         """See core.ports.Runs."""
         return await self._change(partial(transitions.settle, endings=endings, worker=worker))
 
-    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
         """See core.ports.Registry."""
-        await self._database.write(partial(upkeep.announce, card=card, worker=worker, lease=lease))
+        await self._database.write(partial(upkeep.announce, card=card, worker=worker, lease=lease, problem=problem))
 
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
