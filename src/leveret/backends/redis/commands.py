@@ -99,6 +99,10 @@ class Commands:
         """The ids in one of the sweeper's sorted sets that have been due for `age` seconds."""
         return _call(self._scripts.due, (key,), _milliseconds(age), _milliseconds(hold), limit)
 
+    def page(self, prediction_id: str, *, after: int, most: int, size: int) -> Command:
+        """The log's entries behind number `after`, at most so many, until they have about `size` bytes."""
+        return _call(self._scripts.page, (self._keys.log(prediction_id),), after, most, size)
+
     def announce(self, model: str, card: bytes, *, worker: str, lease: float) -> Command:
         """Publish the card and the worker's presence."""
         keys = (self._keys.cards, self._keys.presence)

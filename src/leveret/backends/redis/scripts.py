@@ -27,6 +27,7 @@ class Scripts(Struct, frozen=True):
     claim: Script
     create: Script
     due: Script
+    page: Script
     transition: Script
 
     def __iter__(self) -> Iterator[Script]:
