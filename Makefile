@@ -63,6 +63,9 @@ format: .venv/dev-installed
 bench: .venv/dev-installed .venv-bench/installed services
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.backlog
+	@$(BIN)/python -m benchmarks.streaming
+	@$(BIN)/python -m benchmarks.batching
+	@$(BIN)/python -m benchmarks.fairness
 
 lock: .venv/dev-installed
 	@sh requirements/lock

@@ -14,8 +14,8 @@ def test_while_the_pace_is_unknown_runs_are_taken_one_at_a_time() -> None:
     assert Terms(fast=False, most=1) == Pace().terms(batch=1)
 
 
-def test_fast_runs_are_taken_together_for_about_fifty_milliseconds_but_not_too_many() -> None:
-    assert [64, 50, 5, 1] == [learned(seconds).terms(1).most for seconds in (0.0, 0.001, 0.01, 0.04)]
+def test_fast_runs_are_taken_together_for_about_25_milliseconds_but_not_too_many() -> None:
+    assert [64, 25, 2, 1] == [learned(seconds).terms(1).most for seconds in (0.0, 0.001, 0.01, 0.04)]
 
 
 def test_slow_runs_are_taken_one_at_a_time_with_none_sent_ahead() -> None:
@@ -27,7 +27,7 @@ def test_slow_runs_are_taken_one_at_a_time_with_none_sent_ahead() -> None:
 def test_a_fast_model_has_a_second_batch_in_hand_and_a_third_on_its_way() -> None:
     terms = learned(0.001).terms(batch=1)
 
-    assert (True, 2, 150) == (terms.fast, terms.room, terms.capacity)
+    assert (True, 2, 75) == (terms.fast, terms.room, terms.capacity)
 
 
 def test_a_batched_model_always_gets_its_own_size_of_batches() -> None:

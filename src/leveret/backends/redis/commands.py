@@ -97,6 +97,10 @@ class Commands:
         """The ids in one of the sweeper's sorted sets that have been due for `age` seconds."""
         return _call(self._scripts.due, (key,), _milliseconds(age), _milliseconds(hold), limit)
 
+    def page(self, prediction_id: str, *, after: int, most: int, size: int) -> Command:
+        """The log's entries behind number `after`, at most so many, until they have about `size` bytes."""
+        return _call(self._scripts.page, (self._keys.log(prediction_id),), after, most, size)
+
     def published(self, prediction_ids: Sequence[str]) -> Command:
         """Their publish was confirmed."""
         return _call(self._scripts.published, (self._keys.outbox, self._keys.waiting), *prediction_ids)

@@ -21,7 +21,7 @@ from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
-from leveret.core import events, lifecycle
+from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
@@ -58,13 +58,14 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
     loaded = scripts.load()
     batcher = Batcher(connector, scripts=list(loaded), patience=patience)
     subscriptions = Subscriptions(connector, patience=patience)
-    logs = Logs(batcher=batcher, subscriptions=subscriptions, keys=keys)
+    commands = Commands(keys=keys, scripts=loaded)
+    logs = Logs(batcher=batcher, subscriptions=subscriptions, commands=commands, keys=keys)
     tasks = [asyncio.create_task(batcher.run()), asyncio.create_task(subscriptions.run())]
     for task in tasks:
         task.add_done_callback(_report)
     try:
         await asyncio.sleep(0)  # a task that is canceled before it has begun would close nothing
-        yield RedisStore(batcher=batcher, commands=Commands(keys=keys, scripts=loaded), keys=keys, logs=logs)
+        yield RedisStore(batcher=batcher, commands=commands, keys=keys, logs=logs)
     finally:
         await _stop(tasks)
 
@@ -258,12 +259,14 @@ class RedisStore(RedisLetters):
 
     async def _whole(self, snapshots: Sequence[Snapshot]) -> list[Prediction]:
         """The predictions with everything that stands only in the logs."""
-        live = [one.submitted for one in snapshots if one.live]
-        if not live:
+        if not any(one.live for one in snapshots):
             return [one.prediction for one in snapshots]
-        answers = await self._batcher.send([("LRANGE", self._keys.log(one.id), 0, -1) for one in live])
-        folded = iter([_folded(submitted, log) for submitted, log in zip(live, answers, strict=True)])
-        return [next(folded) if one.live else one.prediction for one in snapshots]
+        return list(await asyncio.gather(*map(self._folded, snapshots)))
+
+    async def _folded(self, snapshot: Snapshot) -> Prediction:
+        if not snapshot.live:
+            return snapshot.prediction
+        return lifecycle.fold(snapshot.submitted, await self._logs.whole(snapshot.submitted.id))
 
 
 def _fits(fields: Sequence[Reply], query: Query) -> bool:
@@ -281,10 +284,6 @@ def _waiting(prediction_id: str, fields: Sequence[Reply]) -> Waiting | None:
             return Waiting(prediction_id, owner.decode().partition(" ")[0], int(lane))
         case _:
             return None
-
-
-def _folded(submitted: Prediction, log: Reply) -> Prediction:
-    return lifecycle.fold(submitted, [events.decode(data) for data in replies.strings(log)])
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -36,7 +36,7 @@ class SqliteBroker:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._control = Doorbells[bytes]()
+        self._control = Doorbells[bytes](size=len)
         self._timer: TimerHandle | None = None
         self._due = 0.0
         self._looked_at: set[int] = set()
