@@ -57,7 +57,7 @@ async def test_an_unconfirmed_prediction_is_queued_and_confirmed(family: Family)
 
     assert 1 == await sweeper(family).sweep()
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         assert prediction.id == (await take_one(deliveries)).prediction.id
     assert [] == await family.store.unpublished(age=0.0, hold=0.0, limit=10)
 
@@ -73,7 +73,7 @@ async def test_a_lapsed_run_gets_a_message_and_another_worker_takes_it(family: F
 
     assert 1 == await sweeper(family).sweep()
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         delivered = (await take_one(deliveries)).prediction
     assert [Claimed(2, charged=1)] == await family.store.claim([delivered], worker="other", lease=30.0)
     assert ["queued", "started", "reset", "started"] == await kinds(family, prediction, 4)

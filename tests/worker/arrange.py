@@ -1,4 +1,4 @@
-"""What the worker's tests arrange: an embedded family, a served model, submitted predictions."""
+"""What the worker's tests arrange: a family of backends, a served model, submitted predictions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import TypeAlias
 from msgspec import Raw
 
 from leveret.backends.files import FileBlobs
+from leveret.backends.rabbitmq import open_broker
+from leveret.backends.redis.store import open_store
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
@@ -22,7 +24,7 @@ from leveret.config import WorkerSettings
 from leveret.core import control
 from leveret.core.control import Cancel
 from leveret.core.events import Entry, name
-from leveret.core.ports import Deliveries, Delivery
+from leveret.core.ports import Broker, Deliveries, Delivery, Store
 from leveret.core.prediction import Blob, Prediction, new_id
 from leveret.worker.supervisor import Worker
 
@@ -49,11 +51,10 @@ Json: TypeAlias = int | str | float | bool | list["Json"] | dict[str, "Json"] | 
 
 @dataclass(frozen=True)
 class Family:
-    """The embedded backends, and the folder for the models of a test."""
+    """The backends, and the folder for the models of a test."""
 
-    database: Database
-    broker: SqliteBroker
-    store: SqliteStore
+    broker: Broker
+    store: Store
     blobs: FileBlobs
     folder: Path
 
@@ -136,11 +137,26 @@ class Family:
         return prediction.id
 
 
+@dataclass(frozen=True)
+class Embedded(Family):
+    """The embedded backends."""
+
+    database: Database
+
+
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Family]:
+async def opened(folder: Path) -> AsyncIterator[Embedded]:
     """The embedded family in this folder."""
     async with open_database(folder / "leveret.db") as database:
-        yield Family(database, SqliteBroker(database), SqliteStore(database), FileBlobs(folder / "blobs"), folder)
+        broker, store, blobs = SqliteBroker(database), SqliteStore(database), FileBlobs(folder / "blobs")
+        yield Embedded(broker, store, blobs, folder, database)
+
+
+@asynccontextmanager
+async def opened_apart(folder: Path, *, rabbit: str, redis: str, namespace: str) -> AsyncIterator[Family]:
+    """The family on the RabbitMQ and the Redis at these URLs."""
+    async with open_broker(rabbit, namespace=namespace) as broker, open_store(redis, namespace=namespace) as store:
+        yield Family(broker, store, FileBlobs(folder / "blobs"), folder)
 
 
 def let_go(gate: str, *, attempt: int = 1) -> None:

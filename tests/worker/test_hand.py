@@ -14,7 +14,7 @@ async def test_a_second_delivery_of_what_is_held_is_a_double(family: Family) -> 
     (submitted,) = await family.submit(MODEL, {"n": 1})
     await family.broker.publish(await family.store.get(submitted))
 
-    async with family.broker.consume(MODEL, capacity=2) as deliveries:
+    async with family.broker.consume(MODEL, ahead=2) as deliveries:
         hand = a_hand(family)
         held, double = hand.hold(await take_one(deliveries)), hand.hold(await take_one(deliveries))
 
@@ -26,7 +26,7 @@ async def test_dealing_with_a_double_leaves_the_first_in_the_hand(family: Family
     (submitted,) = await family.submit(MODEL, {"n": 1})
     await family.broker.publish(await family.store.get(submitted))
 
-    async with family.broker.consume(MODEL, capacity=2) as deliveries:
+    async with family.broker.consume(MODEL, ahead=2) as deliveries:
         hand = a_hand(family)
         held, double = hand.hold(await take_one(deliveries)), hand.hold(await take_one(deliveries))
         hand.ack(double)
@@ -37,7 +37,7 @@ async def test_dealing_with_a_double_leaves_the_first_in_the_hand(family: Family
 async def test_what_was_acknowledged_cannot_be_given_back(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = hand.hold(await take_one(deliveries))
         hand.ack(held)
@@ -49,7 +49,7 @@ async def test_what_was_acknowledged_cannot_be_given_back(family: Family) -> Non
 async def test_what_was_given_back_may_be_held_again(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         await hand.give_back(hand.hold(await take_one(deliveries)), delay=0)
 
@@ -59,7 +59,7 @@ async def test_what_was_given_back_may_be_held_again(family: Family) -> None:
 async def test_a_beat_renews_the_lease_of_what_runs(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = await claimed(family, hand.hold(await take_one(deliveries)), lease=0.0)
         await hand.beat()
@@ -71,7 +71,7 @@ async def test_a_beat_renews_the_lease_of_what_runs(family: Family) -> None:
 async def test_a_run_that_has_become_another_workers_gets_no_more_beats(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = await claimed(family, hand.hold(await take_one(deliveries)), lease=0.0)
         (claim,) = await family.store.claim([held.prediction], worker="another", lease=60.0)

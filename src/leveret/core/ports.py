@@ -41,7 +41,7 @@ class Delivery(Protocol):
 
 
 class Deliveries(Protocol):
-    """What a consumer takes from."""
+    """What a consumer takes from, one `take` at a time."""
 
     async def take(self, most: int) -> list[Delivery]:
         """Between 1 and `most` deliveries, by the weights of the lanes; waits for the first. Safe to cancel."""
@@ -65,10 +65,11 @@ class Broker(Protocol):
         Raises BrokerUnavailable (nothing was sent), QueueRefused (not queued) or PublishUnconfirmed (unknown).
         """
 
-    def consume(self, model: str, *, capacity: int) -> AbstractAsyncContextManager[Deliveries]:
-        """Consume the model's lanes, holding at most about `capacity` deliveries per lane.
+    def consume(self, model: str, *, ahead: int) -> AbstractAsyncContextManager[Deliveries]:
+        """Consume the model's lanes. On leaving, what was not taken goes back to its queue.
 
-        On leaving, what was not taken goes back to its queue.
+        `ahead` is how many deliveries of each lane the broker may send before they are taken, those in hand included.
+        0 is just in time: what was not asked for stays in its queue, where any other consumer can take it.
         """
         ...
 
