@@ -7,12 +7,14 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import TypeAlias
 
 from msgspec import Raw
+from redis.asyncio import Redis
 
 from leveret.backends.files import FileBlobs
 from leveret.backends.rabbitmq import open_broker
@@ -26,6 +28,7 @@ from leveret.core.control import Cancel
 from leveret.core.events import Entry, name
 from leveret.core.ports import Broker, Deliveries, Delivery, Store
 from leveret.core.prediction import Blob, Prediction, new_id
+from leveret.errors import PredictionNotFound
 from leveret.worker.supervisor import Worker
 
 PATIENCE = 20.0
@@ -115,6 +118,18 @@ class Family:
         """The kinds of the events in its log, when it has ended."""
         return [name(entry.event) for entry in await self.log(prediction_id)]
 
+    async def lose_records(self) -> None:
+        """Let the store forget every prediction."""
+        raise NotImplementedError
+
+    async def known(self, prediction_id: str) -> Prediction:
+        """The prediction as soon as the store knows it again."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(PredictionNotFound):
+                    return await self.store.get(prediction_id)
+                await asyncio.sleep(0.01)
+
     async def reaches(self, prediction_id: str, kind: str) -> None:
         """Wait until its log has such an event."""
         async with asyncio.timeout(PATIENCE), aclosing(self.store.follow(prediction_id)) as log:
@@ -143,6 +158,20 @@ class Embedded(Family):
 
     database: Database
 
+    async def lose_records(self) -> None:
+        await self.database.write(_empty)
+
+
+@dataclass(frozen=True)
+class Apart(Family):
+    """The backends on RabbitMQ and Redis."""
+
+    redis: str
+
+    async def lose_records(self) -> None:
+        async with Redis.from_url(self.redis) as client:
+            await client.flushall()
+
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Embedded]:
@@ -153,10 +182,15 @@ async def opened(folder: Path) -> AsyncIterator[Embedded]:
 
 
 @asynccontextmanager
-async def opened_apart(folder: Path, *, rabbit: str, redis: str, namespace: str) -> AsyncIterator[Family]:
+async def opened_apart(folder: Path, *, rabbit: str, redis: str, namespace: str) -> AsyncIterator[Apart]:
     """The family on the RabbitMQ and the Redis at these URLs."""
     async with open_broker(rabbit, namespace=namespace) as broker, open_store(redis, namespace=namespace) as store:
-        yield Family(broker, store, FileBlobs(folder / "blobs"), folder)
+        yield Apart(broker, store, FileBlobs(folder / "blobs"), folder, redis)
+
+
+def _empty(connection: Connection) -> None:
+    for table in ("log", "predictions", "outbox"):
+        connection.execute(f"DELETE FROM {table}")
 
 
 def let_go(gate: str, *, attempt: int = 1) -> None:

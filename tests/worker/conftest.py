@@ -10,7 +10,7 @@ import pytest
 
 from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
-from tests.worker.arrange import Family, opened, opened_apart
+from tests.worker.arrange import Apart, Family, opened, opened_apart
 
 _numbers = itertools.count()
 
@@ -34,7 +34,7 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def apart(tmp_path: Path, rabbit: RabbitServer, redis: RedisServer) -> AsyncIterator[Family]:
+async def apart(tmp_path: Path, rabbit: RabbitServer, redis: RedisServer) -> AsyncIterator[Apart]:
     """The family on RabbitMQ and Redis."""
     namespace = f"worker-{next(_numbers)}"
     async with opened_apart(tmp_path, rabbit=rabbit.url, redis=redis.url, namespace=namespace) as family:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from leveret.core.events import Reset
 from leveret.core.ports import Claimed
+from leveret.core.prediction import Status
 from leveret.worker.hand import Hand, Held
 from tests.worker.arrange import Family, take_one
 
@@ -79,6 +81,22 @@ async def test_a_run_that_has_become_another_workers_gets_no_more_beats(family: 
 
         assert Claimed(2, charged=1) == claim
         assert not held.alive
+
+
+async def test_a_run_that_was_run_and_handed_back_since_its_record_was_lost_is_not_taken_again(family: Family) -> None:
+    (submitted,) = await family.submit(MODEL, {"n": 1})
+
+    async with family.broker.consume(MODEL, ahead=0) as deliveries:
+        hand = a_hand(family)
+        held = await claimed(family, hand.hold(await take_one(deliveries)), lease=60.0)
+        await family.lose_records()
+        await family.store.claim([held.prediction], worker="another", lease=60.0)
+        await family.store.settle([(held.run, Reset(1.0, 1, "stopped", charged=0))], worker="another")
+        rebuilt = await hand.rebuild([held])
+
+    assert [] == rebuilt
+    left = await family.store.get(submitted)
+    assert (Status.STARTING, 2, 0) == (left.status, left.attempt, left.charged)
 
 
 def a_hand(family: Family) -> Hand:

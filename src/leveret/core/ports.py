@@ -104,11 +104,13 @@ Claim: TypeAlias = Claimed | Finished | Busy
 
 
 class Pulse(StrEnum):
-    """What a beat is answered for a run."""
+    """What the store knows of a run when its worker shows a sign of life for it, or ends it."""
 
     OURS = "ours"
     LOST = "lost"
     """It is no longer this worker's: whatever it says is refused."""
+    GONE = "gone"
+    """There is no record of its prediction at all: the store has lost its data. A claim makes it anew."""
     CANCEL = "cancel"
     """It is this worker's, and a cancel was requested: stop it."""
 
@@ -186,8 +188,8 @@ class Runs(Protocol):
         """
         ...
 
-    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
-        """End these runs; False (and nothing changed) where the run is no longer this worker's."""
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
+        """End these runs: OURS if that is how it has ended; LOST or GONE, and nothing is changed. Never CANCEL."""
         ...
 
 

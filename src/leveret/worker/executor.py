@@ -18,13 +18,13 @@ from contextlib import aclosing
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
-from msgspec import Raw
+from msgspec import Raw, UnsetType
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
-from leveret.core.events import Failed, Logs, Output, Progress, Report, Reset, Succeeded
+from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
-from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Runs
+from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Pulse, Runs
 from leveret.core.prediction import Means
 from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
 from leveret.core.streams import once
@@ -32,7 +32,7 @@ from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
-from leveret.worker.hand import Hand, Held
+from leveret.worker.hand import LOST_RECORD, Hand, Held
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
 
@@ -132,11 +132,15 @@ class Executor:
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """Record the endings first, acknowledge second."""
         again: dict[str, list[str]] = {}
-        for (held, verdict), ours in zip(judged, await self._record(judged), strict=True):
+        judged = [_tenable(held, verdict) for held, verdict in judged]
+        pulses = await self._record(judged)
+        gone = [one for one, pulse in zip(judged, pulses, strict=True) if pulse is Pulse.GONE]
+        for (held, verdict), pulse in zip(judged, pulses, strict=True):
             match verdict:
-                case _ if not ours:
-                    _log.warning("result discarded: the run was no longer ours", id=held.run.id)
-                    self._hand.ack(held)
+                case _ if pulse is Pulse.GONE:
+                    pass
+                case _ if pulse is Pulse.LOST:
+                    await self._discard(held)
                 case Finish():
                     self._hand.ack(held)
                 case Again(ending=ending, delay=delay):
@@ -144,6 +148,22 @@ class Executor:
                     await self._hand.give_back(held, delay=delay)
         for reason, ids in again.items():
             _log.warning("run again", reason=reason, ids=ids)
+        await self._settle_gone(gone)
+
+    async def _settle_gone(self, judged: Sequence[Judged]) -> None:
+        """End runs of which the store has lost the records, in records made anew."""
+        if not judged:
+            return
+        ours = await self._insist(lambda: self._hand.rebuild([held for held, _ in judged]))
+        mine, others = _split(judged, lambda one: one[0] in ours)
+        for held, _ in others:
+            await self._discard(held)
+        await self._settle(mine)
+
+    async def _discard(self, held: Held) -> None:
+        """The run was no longer ours. Its message is not acknowledged: it may be the only one that there is."""
+        _log.warning("result discarded: the run was no longer ours", id=held.run.id)
+        await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""
@@ -174,6 +194,7 @@ class Executor:
 
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:
         held.appends += 1
+        held.streamed = held.streamed or any(isinstance(report, Output) for report in reports)
         await self._insist(lambda: self._runs.append(held.run, reports, worker=self._hand.worker, number=held.appends))
 
     async def _store(self, end: Ended, *, at: float) -> Judged:
@@ -189,8 +210,7 @@ class Executor:
         held, most = self._hand.of(end.id), self._settings.max_attempts
         return held, decide(end.outcome, at=at, attempt=end.attempt, charged=held.charged, max_attempts=most)
 
-    async def _record(self, judged: Sequence[Judged]) -> list[bool]:
-        """False where a run was no longer ours to end."""
+    async def _record(self, judged: Sequence[Judged]) -> list[Pulse]:
         if not judged:
             return []
         for held, _ in judged:
@@ -214,6 +234,19 @@ class Executor:
 
 def _item(held: Held, content: bytes) -> Item:
     return Item(held.run.id, held.run.attempt, content)
+
+
+def _tenable(held: Held, verdict: Verdict) -> Judged:
+    """The verdict, or another run where it would need the output that the store has lost."""
+    if not held.truncated:
+        return held, verdict
+    match verdict:
+        case Finish(ending=Succeeded(output=UnsetType(), output_blob=None)):
+            return held, Again(_uncharged(held, LOST_RECORD, at=time.time()), 0.0)
+        case Finish(ending=Canceled()) if not held.canceled:  # it was stopped because of that
+            return held, Again(_uncharged(held, LOST_RECORD, at=time.time()), 0.0)
+        case _:
+            return held, verdict
 
 
 def _uncharged(held: Held, reason: str, *, at: float) -> Reset:

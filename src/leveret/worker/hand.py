@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from typing import Final
+
 import structlog
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
+from leveret.core.events import Reset
 from leveret.core.ports import Claimed, Delivery, Pulse, Running, Runs
 from leveret.errors import LeveretError
+
+LOST_RECORD: Final = "its record was lost"
+"""Why a run has ended whose record was lost, and with it what the run had put out."""
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Held:
-    """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already."""
+    """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already.
 
-    __slots__ = ("alive", "appends", "canceled", "charged", "delivery", "double", "open", "prediction", "run")
+    A run that has `streamed` chunks of its output is `truncated` when the store has lost them: it cannot succeed.
+    """
+
+    __slots__ = (
+        "alive",
+        "appends",
+        "canceled",
+        "charged",
+        "delivery",
+        "double",
+        "open",
+        "prediction",
+        "run",
+        "streamed",
+        "truncated",
+    )
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
         self.delivery = delivery
@@ -26,6 +50,8 @@ class Held:
         self.canceled = False
         self.charged = 0
         self.appends = 0
+        self.streamed = False
+        self.truncated = False
 
     def begin(self, claimed: Claimed) -> None:
         """It is claimed: from now on it is for this worker to show signs of life."""
@@ -73,17 +99,49 @@ class Hand:
         held.canceled = True
         return held.run if held.alive else None
 
-    async def beat(self) -> list[str]:
-        """Renew every lease; answers of which predictions a cancel was requested."""
+    async def beat(self) -> list[Running]:
+        """Renew every lease; answers the runs to be stopped: a cancel was requested, or their output is lost."""
         beating = [held for held in self._held.values() if held.alive]
         if not beating:
             return []
         pulses = await self._runs.beat([held.run for held in beating], worker=self.worker, lease=self.lease)
+        gone: list[Held] = []
         for held, pulse in zip(beating, pulses, strict=True):
-            if pulse is Pulse.LOST and held.alive:
-                held.alive = False
-                _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
-        return [held.run.id for held, pulse in zip(beating, pulses, strict=True) if pulse is Pulse.CANCEL]
+            match pulse:
+                case _ if not held.alive:
+                    pass  # it has ended meanwhile
+                case Pulse.LOST:
+                    _lose(held)
+                case Pulse.GONE:
+                    gone.append(held)
+                case Pulse.CANCEL:
+                    held.canceled = True
+        for held in set(gone).difference(await self.rebuild(gone)):
+            _lose(held)
+        return [held.run for held in beating if held.alive and (held.canceled or held.truncated)]
+
+    async def rebuild(self, gone: Sequence[Held]) -> list[Held]:
+        """Claim anew the runs of which there is no record any more; answers those that are ours as they were."""
+        if not gone:
+            return []
+        messages = [replace(held.prediction, attempt=held.run.attempt - 1, charged=held.charged) for held in gone]
+        claims = await self._runs.claim(messages, worker=self.worker, lease=self.lease)
+        ours: list[Held] = []
+        others: list[tuple[Running, Reset]] = []
+        for held, claim in zip(gone, claims, strict=True):
+            if not isinstance(claim, Claimed):
+                continue
+            if claim.attempt == held.run.attempt:
+                held.truncated = held.truncated or held.streamed
+                ours.append(held)
+            else:  # somebody has run it meanwhile and handed it back: this worker runs no other attempt
+                reset = Reset(time.time(), claim.attempt, LOST_RECORD, claim.charged)
+                others.append((Running(held.run.id, claim.attempt), reset))
+        if others:
+            await self._runs.settle(others, worker=self.worker)
+        if ours:
+            _log.warning("records made anew: the store had lost them", ids=[held.run.id for held in ours])
+        return ours
 
     def _let_go(self, held: Held) -> bool:
         # Before the delivery ends, not after: what is given back may be here again at once.
@@ -91,6 +149,12 @@ class Hand:
         if was_open and not held.double:
             del self._held[held.run.id]
         return was_open
+
+
+def _lose(held: Held) -> None:
+    if held.alive:
+        held.alive = False
+        _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
 
 
 async def give_back(delivery: Delivery, *, delay: float) -> None:

@@ -119,8 +119,8 @@ class Worker:
 
     async def _beat(self, card: Card) -> None:
         try:
-            for prediction_id in await self._hand.beat():
-                self._cancel(prediction_id)
+            for run in await self._hand.beat():
+                self._pool.cancel(run, grace=self._settings.cancel_grace)
             await self._announce(card, lease=self._settings.lease)
         except Unavailable as error:
             _log.warning("no sign of life", worker=self.id, error=str(error))

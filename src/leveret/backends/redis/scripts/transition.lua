@@ -1,5 +1,6 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
--- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
+-- Answers 1 (changed, or this is the repetition of the call that changed it), 0 (refused, nothing changed) or -2 (there
+--   is no record).
 -- KEYS: record, log, leases, outstanding, outbox
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
 --   '1' if that is final, how many statuses are allowed, they..., how many fields to delete, their names...,
@@ -8,7 +9,7 @@ local id, event, attempt, worker, leads_to, final, count = unpack(ARGV, 1, 7)
 local status, its_attempt, its_worker, owner =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner'))
 if not status then
-  return 0
+  return -2
 end
 local deletes = 9 + tonumber(count)
 local allowed = false
