@@ -54,6 +54,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
     cancel_grace: Annotated[Seconds, Meta(description="seconds to stop a canceled run, and again after SIGTERM")] = 5.0
     max_attempts: Annotated[int, Meta(ge=1, description="runs of a prediction whose model process crashes")] = 3
+    guard_after: Annotated[Seconds, Meta(description="seconds in hand after which a guard stands for a delivery")] = (
+        600.0
+    )
+    guard_delay: Annotated[Seconds, Meta(description="seconds until a guard comes back to see whether it runs")] = 900.0
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 

@@ -166,6 +166,7 @@ class Embedded(Family):
 class Apart(Family):
     """The backends on RabbitMQ and Redis."""
 
+    namespace: str
     redis: str
 
     async def lose_records(self) -> None:
@@ -185,7 +186,7 @@ async def opened(folder: Path) -> AsyncIterator[Embedded]:
 async def opened_apart(folder: Path, *, rabbit: str, redis: str, namespace: str) -> AsyncIterator[Apart]:
     """The family on the RabbitMQ and the Redis at these URLs."""
     async with open_broker(rabbit, namespace=namespace) as broker, open_store(redis, namespace=namespace) as store:
-        yield Apart(broker, store, FileBlobs(folder / "blobs"), folder, redis)
+        yield Apart(broker, store, FileBlobs(folder / "blobs"), folder, namespace, redis)
 
 
 def _empty(connection: Connection) -> None:

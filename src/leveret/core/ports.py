@@ -39,6 +39,14 @@ class Delivery(Protocol):
     def reject(self) -> None:
         """It can never be dealt with: keep it as a dead letter."""
 
+    async def guard(self, delay: float) -> None:
+        """Let a confirmed copy that is delivered after about `delay` seconds stand for it from now on: a guard.
+
+        A broker that takes back what is not acknowledged in time needs that; any other does nothing. After it `ack`
+        and `reject` leave the prediction to its guard, and `retry` queues it anew. Raises Unavailable, and it is as
+        it was.
+        """
+
 
 class Deliveries(Protocol):
     """What a consumer takes from, one `take` at a time."""

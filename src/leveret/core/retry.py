@@ -12,9 +12,6 @@ from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned,
 RUNGS: Final = (1, 5, 15, 60, 300, 900, 3600)
 """The delays, in seconds, for which the broker keeps a queue."""
 
-GUARD_DELAY: Final = 900.0
-"""How long a copy waits that only guards a prediction which is running elsewhere, in seconds."""
-
 
 class Finish(Struct, frozen=True):
     """Record the ending, then acknowledge."""

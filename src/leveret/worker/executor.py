@@ -26,7 +26,7 @@ from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report
 from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Finished, Pulse, Runs
 from leveret.core.prediction import Means
-from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
+from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
@@ -86,7 +86,7 @@ class Executor:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
         fresh, doubles = _split(batch, lambda held: not held.double)
         for held in doubles:
-            await self._hand.give_back(held, delay=GUARD_DELAY)
+            await self._hand.give_back(held, delay=self._settings.guard_delay)
         for held, claim in zip(fresh, await self._claims(fresh), strict=True):
             match claim:
                 case Claimed():
@@ -94,7 +94,7 @@ class Executor:
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
-                    await self._hand.give_back(held, delay=GUARD_DELAY)
+                    await self._hand.give_back(held, delay=self._settings.guard_delay)
         return [held for held in fresh if held.alive]
 
     async def _open(self, claimed: Sequence[Held]) -> list[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -23,6 +24,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Held:
     """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already.
 
+    It is in hand `since` then, and `guarded` once a guard stands for it.
     A run that has `streamed` chunks of its output is `truncated` when the store has lost them: it cannot succeed.
     """
 
@@ -33,9 +35,11 @@ class Held:
         "charged",
         "delivery",
         "double",
+        "guarded",
         "open",
         "prediction",
         "run",
+        "since",
         "streamed",
         "truncated",
     )
@@ -45,7 +49,9 @@ class Held:
         self.double = double
         self.prediction = delivery.prediction
         self.run = Running(self.prediction.id, 0)
+        self.since = time.monotonic()
         self.open = True
+        self.guarded = False
         self.alive = False
         self.canceled = False
         self.charged = 0
@@ -120,6 +126,14 @@ class Hand:
             _lose(held)
         return [held.run for held in beating if held.alive and (held.canceled or held.truncated)]
 
+    async def guard(self, *, after: float, delay: float) -> None:
+        """Guard what has been held for `after` seconds: brokers do not wait for ever for an acknowledgement."""
+        until = time.monotonic() - after
+        async with asyncio.TaskGroup() as group:
+            for held in self._held.values():
+                if held.since <= until and not held.guarded:
+                    group.create_task(_guard(held, delay))
+
     async def rebuild(self, gone: Sequence[Held]) -> list[Held]:
         """Claim anew the runs of which there is no record any more; answers those that are ours as they were."""
         if not gone:
@@ -149,6 +163,16 @@ class Hand:
         if was_open and not held.double:
             del self._held[held.run.id]
         return was_open
+
+
+async def _guard(held: Held, delay: float) -> None:
+    """Whoever gets the guard while this one is held keeps another one in its place."""
+    try:
+        await held.delivery.guard(delay)
+    except LeveretError as error:
+        _log.warning("not guarded; tried again", id=held.run.id, error=str(error))
+    else:
+        held.guarded = True
 
 
 def _lose(held: Held) -> None:

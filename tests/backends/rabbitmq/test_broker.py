@@ -115,6 +115,25 @@ class TestDeliveries:
 
         await eventually(lambda: broker.depth(MODEL), (0, 0, 1, 0))
 
+    async def test_of_a_guarded_delivery_the_message_is_acknowledged_and_a_copy_waits(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        await publish(broker, prediction(lane=2))
+
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            held = await take_one(deliveries)
+            await held.guard(400)
+            held.ack()
+            held.reject()
+
+        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+        with plain_channel(server) as channel:
+            assert channel.queue_declare(f"{namespace}.retry.300", passive=True).method.message_count == 1
+            method, _, body = channel.basic_get(f"{namespace}.retry.300")
+        assert method is not None
+        assert "local.echo.2" == method.routing_key
+        assert wire.encode(prediction(lane=2)) == body
+
     async def test_a_delivery_of_a_consumption_that_was_left_cannot_be_settled_any_more(
         self, broker: RabbitBroker, server: RabbitServer, namespace: str
     ) -> None:

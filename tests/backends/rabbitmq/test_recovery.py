@@ -170,6 +170,18 @@ async def test_a_retry_that_cannot_be_published_comes_again_all_the_same(
         assert prediction(1) == (await take_one(deliveries)).prediction
 
 
+async def test_a_delivery_that_cannot_be_guarded_is_still_in_hand(broker: RabbitBroker, server: RabbitServer) -> None:
+    await publish(broker, prediction(1))
+
+    async with broker.consume(MODEL, ahead=0) as deliveries, blocked(server, broker):
+        held = await take_one(deliveries)
+        with pytest.raises(BrokerUnavailable):
+            await held.guard(300)
+        await held.retry(0)
+
+        assert prediction(1) == (await take_one(deliveries)).prediction
+
+
 async def test_without_a_server_the_broker_is_there_and_unavailable() -> None:
     async with open_broker("amqp://127.0.0.1:1/") as broker:
         assert not broker.accepting

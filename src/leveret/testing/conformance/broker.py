@@ -186,6 +186,29 @@ class BrokerConformance(JustInTimeConformance, ControlConformance):
 
             assert original.prediction == copy.prediction
 
+    async def test_a_guarded_delivery_comes_again_when_its_consumer_is_gone(self, broker: Broker) -> None:
+        await publish(broker, prediction(lane=1))
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            held = await take_one(deliveries)
+            await held.guard(1)
+            await held.guard(1)
+
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            again = await take_one(deliveries)
+            assert held.prediction == again.prediction
+            again.ack()
+        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+
+    async def test_a_guarded_delivery_that_is_given_back_comes_again_at_once(self, broker: Broker) -> None:
+        await publish(broker, prediction(lane=1))
+
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            held = await take_one(deliveries)
+            await held.guard(3600)
+            await held.retry(0)
+
+            assert held.prediction == (await take_one(deliveries)).prediction
+
     async def test_a_model_that_was_never_declared_is_refused(self, broker: Broker) -> None:
         refused: QueueRefused | None = None
         try:
