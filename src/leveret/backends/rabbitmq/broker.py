@@ -21,7 +21,7 @@ from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.listener import Listener
 from leveret.backends.rabbitmq.publisher import Message, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
-from leveret.backends.rabbitmq.topology import MAX_LENGTH, NOT_FOUND, Topology
+from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
 from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction
@@ -156,14 +156,14 @@ class RabbitBroker:
 
 @asynccontextmanager
 async def open_broker(
-    urls: str, *, namespace: str = "leveret", max_length: int = MAX_LENGTH
+    urls: str, *, namespace: str = "leveret", max_length: int = MAX_LENGTH, delivery_limit: int = DELIVERY_LIMIT
 ) -> AsyncIterator[RabbitBroker]:
     """The broker at these comma separated amqp:// URLs, which are the nodes of one cluster.
 
     Publishing and consuming have a connection each, since an alarm blocks every connection that publishes. Without
     a connection for the first few seconds the broker is there all the same, and not `accepting`. Raises InvalidSetting.
     """
-    topology = Topology(namespace, max_length=max_length)
+    topology = Topology(namespace, max_length=max_length, delivery_limit=delivery_limit)
     publishers: Presence[Publisher] = Presence()
     connections: Presence[Connection] = Presence()
     places, other_places = itertools.cycle(hosts(urls)), itertools.cycle(hosts(urls))

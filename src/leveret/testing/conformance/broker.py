@@ -21,12 +21,13 @@ from leveret.core.ports import Broker, Deliveries
 from leveret.core.prediction import Blob, Prediction, Status
 from leveret.errors import QueueRefused
 from leveret.testing.conformance.control import ControlConformance
+from leveret.testing.conformance.guards import GuardConformance
 from leveret.testing.conformance.just_in_time import JustInTimeConformance
 from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 
 
-class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConformance):
+class BrokerConformance(JustInTimeConformance, GuardConformance, ControlConformance, RejectedConformance):
     """Inherit this in a test class of a module with the fixture `broker`."""
 
     @pytest.mark.parametrize("ahead", [0, 1])
@@ -153,40 +154,6 @@ class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConfo
             assert [prediction(2), prediction(1)] == [one.prediction for one in taken]
             assert 0.9 < waited < 5
 
-    async def test_a_guard_copy_outlives_the_acknowledged_original(self, broker: Broker) -> None:
-        await publish(broker, prediction())
-
-        async with broker.consume(MODEL, ahead=1) as deliveries:
-            original = await take_one(deliveries)
-            await broker.publish(original.prediction, delay=1)
-            original.ack()
-            copy = await take_one(deliveries)
-
-            assert original.prediction == copy.prediction
-
-    async def test_a_guarded_delivery_comes_again_when_its_consumer_is_gone(self, broker: Broker) -> None:
-        await publish(broker, prediction(lane=1))
-        async with broker.consume(MODEL, ahead=0) as deliveries:
-            held = await take_one(deliveries)
-            await held.guard(1)
-            await held.guard(1)
-
-        async with broker.consume(MODEL, ahead=0) as deliveries:
-            again = await take_one(deliveries)
-            assert held.prediction == again.prediction
-            again.ack()
-        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
-
-    async def test_a_guarded_delivery_that_is_given_back_comes_again_at_once(self, broker: Broker) -> None:
-        await publish(broker, prediction(lane=1))
-
-        async with broker.consume(MODEL, ahead=0) as deliveries:
-            held = await take_one(deliveries)
-            await held.guard(3600)
-            await held.retry(0)
-
-            assert held.prediction == (await take_one(deliveries)).prediction
-
     async def test_a_model_that_was_never_declared_is_refused(self, broker: Broker) -> None:
         refused: QueueRefused | None = None
         try:
@@ -222,12 +189,6 @@ class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConfo
                 worker.cancel()
 
         assert {prediction(number).id: 1 for number in range(40)} == Counter(taken)
-
-    async def test_what_may_be_sent_ahead_can_be_taken_before_any_of_it_is_dealt_with(self, broker: Broker) -> None:
-        await publish(broker, *(prediction(number) for number in range(6)))
-
-        async with broker.consume(MODEL, ahead=6) as deliveries:
-            assert len(await take(deliveries, 6, most=1)) == 6
 
     async def test_models_are_separate(self, broker: Broker) -> None:
         here, there = prediction(), prediction(model="acme/other")
