@@ -136,7 +136,7 @@ class TestDeliveries:
             assert "more than 50 times" in found[0].reason
 
     async def test_a_delivery_that_goes_back_because_others_came_with_it_does_not_become_a_dead_letter(
-        self, server: RabbitServer, namespace: str, dead_letters: DeadLetters
+        self, server: RabbitServer, namespace: str
     ) -> None:
         seen: set[str] = set()
         async with open_broker(server.url, namespace=namespace, delivery_limit=2) as broker, AsyncExitStack() as stack:
@@ -147,15 +147,15 @@ class TestDeliveries:
                     taking = [asyncio.ensure_future(take_one(deliveries)) for deliveries in workers]
                     await eventually(consumers(channel, f"{namespace}.local.echo.3"), len(workers))
                     burst = [prediction(number, lane=lane) for lane in range(lanes.COUNT)]
-                    await asyncio.gather(
-                        *[broker.publish(one) for one in burst]
-                    )  # the first gets all, keeps one, and so on
+                    # The first gets all, keeps one, and so on.
+                    await asyncio.gather(*[broker.publish(one) for one in burst])
                     for delivery in await asyncio.gather(*taking):
                         seen.add(delivery.prediction.id)
                         delivery.ack()
 
+            assert [] == await given_up(broker)
+
         assert 8 * lanes.COUNT == len(seen)
-        assert [] == await dead_letters()
 
     async def test_a_retry_comes_back_to_its_lane(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(lane=2))
