@@ -12,6 +12,7 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PORT ?= 8000
+JOBS ?= 4
 SECONDS ?= 300
 SEED ?= 1
 IMAGE := examples/images/invoice.png
@@ -45,7 +46,7 @@ run: .venv/run-installed
 	@$(BIN)/leveret serve examples/ocr.py examples/factorial.py --port $(PORT)
 
 test: .venv/dev-installed services
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: .venv/dev-installed services
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
