@@ -10,6 +10,8 @@ LeveretError
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
+├── NotEnded             a prediction that cannot be run again yet
+├── InputRemoved         a prediction that cannot be run again any more
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
@@ -206,6 +208,22 @@ class NotRetriable(LeveretError):
     code = "not_retriable"
     status = 409
     message = "the dead letter {letter_id!r} is no prediction, so there is nothing to run; look at it, then purge it"
+
+
+class NotEnded(LeveretError):
+    """A prediction shall be run again and has not ended yet."""
+
+    code = "not_ended"
+    status = 409
+    message = "the prediction {prediction_id!r} is {status}; wait for its end, or cancel it, before it is run again"
+
+
+class InputRemoved(LeveretError):
+    """A prediction shall be run again and its input is no longer kept."""
+
+    code = "input_removed"
+    status = 409
+    message = "the input of {prediction_id!r} is no longer kept, so it cannot be run again; submit it anew"
 
 
 class GatewayRefused(LeveretError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -177,6 +177,13 @@ class RedisStore(RedisLetters):
         workers = Counter(member.decode().partition(" ")[0] for member in replies.strings(present))
         cards = [_card_decoder.decode(card) for card in replies.strings(encoded)]
         return [Listing(card=card, workers=workers[card.model]) for card in sorted(cards, key=lambda card: card.model)]
+
+    async def running(self) -> Mapping[str, int]:
+        """See core.ports.Registry."""
+        (reply,) = await self._batcher.send([("ZRANGE", self._keys.leases, 0, -1)])
+        commands = [("HGET", self._keys.record(one.decode()), "owner") for one in replies.strings(reply)]
+        owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
+        return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
 
     # Upkeep
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Final
 
@@ -80,6 +80,13 @@ def cards(connection: Connection) -> list[Listing]:
         (time.time(),),
     )
     return [Listing(card=_card_decoder.decode(data), workers=workers) for data, workers in rows]
+
+
+def running(connection: Connection) -> Mapping[str, int]:
+    """See core.ports.Registry."""
+    return dict(
+        connection.execute("SELECT model, count(*) FROM predictions WHERE status = 'processing' GROUP BY model")
+    )
 
 
 def _predictions(connection: Connection, rows: Sequence[tuple[str]]) -> list[Prediction]:
