@@ -27,7 +27,7 @@ class Retries:
         """A new prediction with the input and the priority of this one, however that has ended."""
         ended = await self._store.get(prediction_id(request))
         if not ended.status.terminal:
-            raise NotEnded(prediction_id=ended.id, status=ended.status)
+            raise NotEnded(prediction_id=ended.id, state=ended.status)
         given, removed = await self._views.input(ended)
         if removed:
             raise InputRemoved(prediction_id=ended.id)
