@@ -63,15 +63,8 @@ def create_app(
                 Retries(catalog=catalog, intake=intake, store=store, views=views),
                 Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
             ),
-            *_other_routes(
-                ModelPages(catalog=catalog, views=views),
-                Deployments(catalog=catalog),
-                Health(broker=broker, catalog=catalog),
-                Document(catalog=catalog, views=views),
-            ),
-            *_admin_routes(
-                LetterPages(store=store, intake=intake, views=views), QueuePages(broker=broker, registry=store)
-            ),
+            *_other_routes(catalog=catalog, broker=broker, views=views),
+            *_admin_routes(store=store, broker=broker, intake=intake, views=views),
         ],
         exception_handlers=HANDLERS,
         lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
@@ -94,7 +87,11 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, retries: Re
     ]
 
 
-def _other_routes(models: ModelPages, deployments: Deployments, health: Health, document: Document) -> list[Route]:
+def _other_routes(*, catalog: Catalog, broker: Broker, views: Views) -> list[Route]:
+    models = ModelPages(catalog=catalog, views=views)
+    deployments = Deployments(catalog=catalog)
+    health = Health(broker=broker, catalog=catalog)
+    document = Document(catalog=catalog, views=views)
     return [
         Route("/v1/models/{owner}/{name}", models.get),
         Route("/v1/models/{owner}/{name}/versions", models.versions),
@@ -111,7 +108,9 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
     ]
 
 
-def _admin_routes(letters: LetterPages, queues: QueuePages) -> list[Route]:
+def _admin_routes(*, store: GatewayStore, broker: Broker, intake: Intake, views: Views) -> list[Route]:
+    letters = LetterPages(store=store, intake=intake, views=views)
+    queues = QueuePages(broker=broker, registry=store)
     return [
         Route("/admin/v1/queues", queues.list),
         Route("/admin/v1/dead", letters.list),
