@@ -18,7 +18,7 @@ LeveretError
 ├── StreamReset          a stream whose beginning no longer counts
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
-└── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
+└── UsageError           InvalidSetting · InvalidArgument · DuplicateModel · ModelLoadError · DataFolderInUse
 
 Each class has a stable `code`, the HTTP `status` it is answered with, and a message that says what happened
 and what to do next. What an error is about travels as data: `raise PredictionNotFound(prediction_id=...)`.
@@ -287,6 +287,13 @@ class InvalidSetting(UsageError):
 
     code = "invalid_setting"
     message = "the setting {name} from {source} is not valid: {reason}"
+
+
+class InvalidArgument(UsageError):
+    """An input on the command line is not what the model takes."""
+
+    code = "invalid_argument"
+    message = "{word!r} cannot be an input: {reason}"
 
 
 class DuplicateModel(UsageError):

@@ -5,30 +5,24 @@ It asks the gateway by HTTP and opens no store: the embedded database belongs to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 import typer
 from rich.text import Text
 
-from leveret.cli.output import dump, harmless, say, tabulate, tell
+from leveret.cli.output import dump, first_line, say, tabulate, tell
+from leveret.cli.remote import Json, Model, Url, connected, each
 from leveret.config import GATEWAY_URL
-from leveret.errors import GatewayUnreachable, LeveretError
 
 if TYPE_CHECKING:
     from leveret.client.letters import Letters
 
-PATIENCE: Final = 1.0
-"""For how many seconds a command tries again what fails: whoever waits for it wants to know soon."""
-
 Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="their ids")]
 All: TypeAlias = Annotated[bool, typer.Option("--all", help="all there are, or all of --model")]
-Model: TypeAlias = Annotated[str | None, typer.Option("--model", help="only those of this model, owner/name")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="print JSON")]
-Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="LEVERET_URL", help="where the gateway is")]
 
 app = typer.Typer(name="dead", no_args_is_help=True, help="What has failed for good: list, show, retry, purge.")
 
@@ -48,7 +42,7 @@ def list_(
     if json:
         dump(shown)
     elif shown:
-        rows = [[one.id, one.model or "-", one.why or "-", one.failed_at, _first_line(one.error)] for one in shown]
+        rows = [[one.id, one.model or "-", one.why or "-", one.failed_at, first_line(one.error)] for one in shown]
         tabulate(["id", "model", "why", "failed", "error"], rows)
     else:
         say(Text("there are no dead letters"))
@@ -91,7 +85,7 @@ def retry(
     chosen = _chosen(ids, everything=everything, model=model)
     with _letters(url) as letters:
         if chosen:
-            _each(chosen, letters.retry, word="retried", json=json)
+            each(chosen, letters.retry, word="retried", json=json)
             return
         done = letters.retry_all(model=model)
     if json:
@@ -115,7 +109,7 @@ def purge(
     chosen = _chosen(ids, everything=everything, model=model)
     with _letters(url) as letters:
         if chosen:
-            _each(chosen, letters.purge, word="purged", json=json)
+            each(chosen, letters.purge, word="purged", json=json)
             return
         purged = letters.purge_all(model=model)
     if json:
@@ -133,35 +127,7 @@ def _chosen(ids: list[str] | None, *, everything: bool, model: str | None) -> li
     return ids or []
 
 
-def _each(ids: list[str], do: Callable[[str], str | None], *, word: str, json: bool) -> None:
-    """Do it with each of them; one that is refused keeps the others from nothing. Exits with 1 if one was."""
-    done: dict[str, str | None] = {}
-    refused: dict[str, str] = {}
-    for letter_id in ids:
-        try:
-            done[letter_id] = do(letter_id)
-        except GatewayUnreachable:
-            raise
-        except LeveretError as error:
-            refused[letter_id] = str(error)
-    if json:
-        dump({word: done if word == "retried" else list(done), "refused": refused})
-    else:
-        for letter_id, fresh in done.items():
-            tell(f"{word} {letter_id}" + (f" as {fresh}" if fresh else ""))
-        for reason in refused.values():
-            say(Text.assemble(("error", "red"), f": {harmless(reason)}"))
-    if refused:
-        raise typer.Exit(1)
-
-
 @contextmanager
 def _letters(url: str) -> Iterator[Letters]:
-    from leveret.client import Client  # noqa: PLC0415 - its driver takes as long to load as all else
-
-    with Client(url, patience=PATIENCE) as client:
+    with connected(url) as client:
         yield client.letters
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
