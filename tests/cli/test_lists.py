@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from leveret import cli
 from leveret.core.events import Logs, Progress
 from tests.cli.terminal import Terminal, command, environment, leveret
-from tests.gateway.served import Gateway, serving
+from tests.gateway.served import ECHO, Gateway, serving
 
 
 @pytest.fixture
@@ -158,6 +158,16 @@ async def test_models_and_queues_are_shown(gateway: Gateway) -> None:
     assert [{"model": "local/echo", "waiting": 4, "lanes": [2, 2, 0, 0], "running": 1, "workers": 1}] == (
         await answered(gateway, "queues")
     )
+
+
+async def test_a_model_that_a_worker_cannot_run_says_why(gateway: Gateway) -> None:
+    await gateway.store.announce(ECHO, worker="w1", lease=60, problem="RuntimeError: no device\nmore")
+    await gateway.client.get("/health/ready")  # which renews the catalog
+
+    table, one = [await asked(gateway, *words) for words in (("models",), ("models", "echo"))]
+
+    assert table.stdout.splitlines()[1].rstrip().endswith("PROBLEM: RuntimeError: no device")
+    assert "PROBLEM: RuntimeError: no device\nmore" in one.stdout
 
 
 @pytest.mark.parametrize(

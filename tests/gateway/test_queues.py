@@ -10,7 +10,7 @@ async def test_each_model_shows_what_waits_what_runs_and_who_works(gateway: Gate
     await gateway.store.announce(TREE, worker="w2", lease=0.0)
     await gateway.store.announce(ECHO, worker="w3", lease=60)
     created = [await gateway.create() for _ in range(4)]
-    async with gateway.broker.consume(ECHO.model, capacity=1) as deliveries:
+    async with gateway.broker.consume(ECHO.model, ahead=1) as deliveries:
         (delivery,) = await deliveries.take(1)
         await gateway.worker.start(delivery.prediction.id)
         delivery.ack()

@@ -81,8 +81,8 @@ def models(
     elif name is not None:
         _describe(found[0])
     elif found:
-        rows = [[one.id, str(one.workers), one.latest_version.id[:12], first_line(one.description)] for one in found]
-        tabulate(["model", "workers", "version", "description"], rows)
+        rows = [[one.id, str(one.workers), one.latest_version.id[:12], _note(one)] for one in found]
+        tabulate(["model", "workers", "version", ""], rows)
     else:
         say(Text("no model is served; start one with `leveret serve FILE.py`"))
 
@@ -101,8 +101,15 @@ def queues(*, json: Json = False, url: Url = GATEWAY_URL) -> None:
     tabulate(["model", "waiting", "by lane", "running", "workers"], rows)
 
 
+def _note(model: client.Model) -> str:
+    """Why it cannot be run, or what it is."""
+    return f"PROBLEM: {first_line(model.problem)}" if model.problem else first_line(model.description)
+
+
 def _describe(model: client.Model) -> None:
     tell(f"{model.id}  {model.description}".rstrip())
+    if model.problem:
+        tell(f"PROBLEM: {model.problem}")
     schema = model.schemas.get("Input")
     properties = schema.get("properties") if isinstance(schema, dict) else None
     rows = [

@@ -18,13 +18,14 @@ class Version(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A model that is served; without `workers`, its predictions wait."""
+    """A model that is served; without `workers`, its predictions wait. `problem` is why one of them cannot run it."""
 
     owner: str
     name: str
     description: str = ""
     latest_version: Version
     workers: int = 0
+    problem: str | None = None
 
     @property
     def id(self) -> str:
