@@ -9,12 +9,16 @@ from typing import Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings
 from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
+from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
+from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
@@ -23,6 +27,8 @@ from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
 from leveret.gateway.predictions import PredictionPages
 from leveret.gateway.problems import HANDLERS
+from leveret.gateway.socket.connection import Sockets
+from leveret.gateway.socket.operations import Operations
 from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Intake, Submit
 from leveret.gateway.views import Views
@@ -53,19 +59,15 @@ def create_app(
         store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
     )
     submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
+    predictions = PredictionPages(store=store, broker=broker, views=views)
+    operations = Operations(catalog=catalog, submit=submit, predictions=predictions, views=views)
+    streams = Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive)
+    sockets = Sockets(operations=operations, store=store, views=views, waits=waits, max_watches=settings.max_watches)
     app = Starlette(
         routes=[  # the first that fits is taken, so the busiest come first
-            *_prediction_routes(
-                submit,
-                PredictionPages(store=store, broker=broker, views=views),
-                Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
-            ),
-            *_other_routes(
-                ModelPages(catalog=catalog, views=views),
-                Deployments(catalog=catalog),
-                Health(broker=broker, catalog=catalog),
-                Document(catalog=catalog, views=views),
-            ),
+            *_prediction_routes(submit, predictions, streams),
+            *_socket_routes(sockets, SocketDocument(views=views)),
+            *_other_routes(catalog, views, Health(broker=broker, catalog=catalog)),
             *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
         ],
         exception_handlers=HANDLERS,
@@ -88,7 +90,17 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: St
     ]
 
 
-def _other_routes(models: ModelPages, deployments: Deployments, health: Health, document: Document) -> list[Route]:
+def _socket_routes(sockets: Sockets, document: SocketDocument) -> list[BaseRoute]:
+    return [
+        WebSocketRoute("/v1/socket", sockets.open),
+        Route("/v1/socket", _no_upgrade),
+        Route("/asyncapi.json", document.get),
+    ]
+
+
+def _other_routes(catalog: Catalog, views: Views, health: Health) -> list[Route]:
+    models = ModelPages(catalog=catalog, views=views)
+    deployments = Deployments(catalog=catalog)
     return [
         Route("/v1/models/{owner}/{name}", models.get),
         Route("/v1/models/{owner}/{name}/versions", models.versions),
@@ -101,7 +113,7 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
         Route("/v1/hardware", hardware),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
-        Route("/openapi.json", document.get),
+        Route("/openapi.json", Document(catalog=catalog, views=views).get),
     ]
 
 
@@ -114,6 +126,10 @@ def _admin_routes(letters: LetterPages) -> list[Route]:
         Route("/admin/v1/dead/{letter_id}", letters.purge, methods=["DELETE"]),
         Route("/admin/v1/dead/{letter_id}/retry", letters.retry, methods=["POST"]),
     ]
+
+
+async def _no_upgrade(request: Request) -> Response:
+    raise UpgradeRequired(path=request.url.path)
 
 
 class _Background(Struct, frozen=True):
