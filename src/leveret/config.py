@@ -43,7 +43,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
     max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
-    keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
+    keep_alive: Annotated[Seconds, Meta(description="seconds between signs of life on a silent stream or socket")] = (
+        15.0
+    )
+    max_watches: Annotated[int, Meta(ge=1, description="predictions that one socket may watch at once")] = 1000
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
     patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
         2.0

@@ -3,7 +3,8 @@
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound
-├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
+├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed ·
+│                        UpgradeRequired · TooManyWatches
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
@@ -143,6 +144,22 @@ class MethodNotAllowed(BadRequest):
     code = "method_not_allowed"
     status = 405
     message = "{method} is not possible here; GET /openapi.json lists the methods of every endpoint"
+
+
+class UpgradeRequired(BadRequest):
+    """The endpoint is a socket, and the request did not ask for one."""
+
+    code = "upgrade_required"
+    status = 426
+    message = "{path} is a WebSocket; connect with a client for these, and let proxies pass on the header Upgrade"
+
+
+class TooManyWatches(BadRequest):
+    """A connection watches as many predictions as it may."""
+
+    code = "too_many_watches"
+    status = 429
+    message = "this connection watches {limit} predictions, as many as it may; unwatch some, or open another one"
 
 
 class Unavailable(LeveretError):

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Final
 
 import uvicorn
 
@@ -16,13 +15,11 @@ from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
+from leveret.gateway.server import server_config
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
-
-_CLOSE_AFTER: Final = 5
-"""Seconds that open HTTP connections get when the gateway stops."""
 
 
 class Launcher:
@@ -168,16 +165,7 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
     app = create_app(
         store=backends.store, broker=backends.broker, blobs=backends.blobs, settings=settings, closing=closing
     )
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_CLOSE_AFTER,
-    )
-    return _Server(config, closing=closing)
+    return _Server(server_config(app, settings), closing=closing)
 
 
 def _sweeper(settings: SweeperSettings, backends: Backends) -> Sweeper:

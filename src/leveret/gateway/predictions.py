@@ -82,11 +82,14 @@ class PredictionPages:
 
     async def cancel(self, request: Request) -> Response:
         """End what waits, have what runs stopped by its worker; what has ended stays as it is."""
-        unwanted = prediction_id(request)
+        return await self._answer(request, await self.canceled(prediction_id(request)))
+
+    async def canceled(self, unwanted: str) -> Prediction:
+        """This prediction once it is canceled, or its worker is told. Raises PredictionNotFound."""
         worker = await self._store.cancel(unwanted)
         if worker is not None:
             await self._tell(worker, Cancel(unwanted))
-        return await self._answer(request, await self._store.get(unwanted))
+        return await self._store.get(unwanted)
 
     async def _ended(self, prediction_id: str) -> None:
         """Return when it has."""
@@ -108,7 +111,11 @@ class PredictionPages:
 
 def prediction_id(request: Request) -> str:
     """The id in the path. Raises PredictionNotFound for what cannot be one."""
-    given = str(request.path_params["prediction_id"])
+    return known(str(request.path_params["prediction_id"]))
+
+
+def known(given: str) -> str:
+    """The id, if it can be one. Raises PredictionNotFound."""
     if not PREDICTION_ID.fullmatch(given):
         raise PredictionNotFound(prediction_id=given)
     return given

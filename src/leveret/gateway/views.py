@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import replace
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from leveret.core.ports import Blobs
 from leveret.core.prediction import Blob, Means, Prediction, Priority, Status
@@ -20,6 +20,9 @@ EMPTY: Final = Raw(b"{}")
 
 _LAST: Final = 253_402_300_799.0
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_SCHEMES: Final = {"ws": "http", "wss": "https"}
+"""Of a socket, those of the requests beside it."""
+
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -74,7 +77,7 @@ class Views:
         self._blobs = blobs
         self._base_url = base_url.rstrip("/")
 
-    def base(self, request: Request) -> str:
+    def base(self, request: HTTPConnection) -> str:
         """What links begin with: the public address if it is set, otherwise the one the request came to."""
         return self._base_url or _own_address(request)
 
@@ -170,10 +173,11 @@ def _metrics(prediction: Prediction) -> Metrics | UnsetType:
     return Metrics(total_time=total, predict_time=prediction.completed_at - prediction.started_at)
 
 
-def _own_address(request: Request) -> str:
+def _own_address(request: HTTPConnection) -> str:
     scope = request.scope
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         name, port = scope.get("server") or ("localhost", None)
         host = f"{name}:{port}" if port else "localhost"
-    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+    scheme = _SCHEMES.get(scope["scheme"], scope["scheme"])
+    return f"{scheme}://{host}{scope.get('root_path', '')}"
