@@ -2,7 +2,7 @@
 
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
-│                        DeadLetterNotFound
+│                        DeadLetterNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
@@ -85,6 +85,13 @@ class DeadLetterNotFound(NotFound):
 
     code = "dead_letter_not_found"
     message = "there is no dead letter {letter_id!r}: it never was one, or it has been retried or purged"
+
+
+class NoReplyQueue(NotFound):
+    """Nobody waits for a reply in this queue."""
+
+    code = "no_reply_queue"
+    message = "there is no queue {queue!r} for the reply: who asked is gone, or uses another broker"
 
 
 class BlobDamaged(LeveretError):

@@ -14,9 +14,10 @@ from pika.spec import Basic, BasicProperties
 
 from leveret.backends.rabbitmq.connection import Channel, Connection
 from leveret.backends.rabbitmq.ledger import Ledger, RabbitDelivery, Republish
+from leveret.backends.rabbitmq.reading import read
 from leveret.backends.rabbitmq.recovery import Presence, back_off
 from leveret.backends.rabbitmq.topology import NOT_FOUND, Topology
-from leveret.core import lanes, wire
+from leveret.core import lanes
 from leveret.core.ports import Delivery
 from leveret.core.prediction import Prediction
 from leveret.errors import Undecodable
@@ -121,7 +122,7 @@ class Consumer:
         tag = method.delivery_tag or 0
         ledger.enter(tag)
         try:
-            prediction = self._decode(body)
+            prediction = self._decode(body, properties)
         except Undecodable as error:
             _log.warning("a foreign message becomes a dead letter", model=self._model, reason=str(error))
             ledger.reject(tag)
@@ -129,8 +130,8 @@ class Consumer:
         buffer.append(RabbitDelivery(prediction, tag=tag, ledger=ledger, republish=self._republish))
         self._filled.set()
 
-    def _decode(self, body: bytes) -> Prediction:
-        prediction = wire.decode(body)
+    def _decode(self, body: bytes, properties: BasicProperties) -> Prediction:
+        prediction = read(body, properties)
         if prediction.model != self._model:
             raise Undecodable(
                 what="message", reason=f"it is for {prediction.model} and stood in a lane of {self._model}"
