@@ -25,8 +25,11 @@ Given: TypeAlias = Mapping[str, Value]
 FILE: Final = Path("leveret.toml")
 _PREFIX: Final = "LEVERET_"
 
-FOR_CLIENTS: Final = frozenset({"LEVERET_URL"})
-"""Variables that are no options of a process here: they tell commands where a gateway is."""
+FOR_CLIENTS: Final = frozenset({"LEVERET_URL", "LEVERET_TOKEN"})
+"""Variables that are no options of a process here: they tell clients where a gateway is, and who they are."""
+
+GATEWAY_URL: Final = "http://127.0.0.1:8000"
+"""Where clients look for a gateway if nobody tells them."""
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]

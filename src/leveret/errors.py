@@ -10,7 +10,12 @@ LeveretError
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
+├── NotEnded             a prediction that cannot be run again yet
+├── InputRemoved         a prediction that cannot be run again any more
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
+├── NoResult             ModelFailed · PredictionCanceled, in leveret.client: they carry the prediction
+├── StillRunning         a prediction that a client has waited for as long as it wanted
+├── StreamReset          a stream whose beginning no longer counts
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
 ├── Unhealthy            a model that says of itself that it cannot run now
@@ -216,11 +221,51 @@ class NotRetriable(LeveretError):
     message = "the dead letter {letter_id!r} is no prediction, so there is nothing to run; look at it, then purge it"
 
 
+class NotEnded(LeveretError):
+    """A prediction shall be run again and has not ended yet."""
+
+    code = "not_ended"
+    status = 409
+    message = "the prediction {prediction_id!r} is {state}; wait for its end, or cancel it, before it is run again"
+
+
+class InputRemoved(LeveretError):
+    """A prediction shall be run again and its input is no longer kept."""
+
+    code = "input_removed"
+    status = 409
+    message = "the input of {prediction_id!r} is no longer kept, so it cannot be run again; submit it anew"
+
+
 class GatewayRefused(LeveretError):
-    """A gateway has answered something else than what was asked of it."""
+    """A gateway has answered something else than what was asked of it, and not with an error that is known here."""
 
     code = "gateway_refused"
     message = "{detail}"
+
+
+class NoResult(LeveretError):
+    """A prediction has ended without a result."""
+
+    code = "no_result"
+    message = "the prediction has ended without a result"
+
+
+class StillRunning(LeveretError):
+    """A prediction has not ended, and its client waits no longer."""
+
+    code = "still_running"
+    message = "the prediction {prediction_id!r} is still {state}; it goes on: wait for it again, or cancel it"
+
+
+class StreamReset(LeveretError):
+    """A run that had put something out has ended without a result; another one begins from the start."""
+
+    code = "stream_reset"
+    message = (
+        "run {attempt} of the prediction {prediction_id!r} came to nothing ({reason}) and what it has put out no "
+        "longer counts; stream it again for what the next run puts out"
+    )
 
 
 class Undecodable(LeveretError):

@@ -15,12 +15,14 @@ import typer
 from rich.text import Text
 
 from leveret.cli.output import dump, harmless, say, tabulate, tell
-from leveret.errors import DeadLetterNotFound, GatewayRefused
+from leveret.config import GATEWAY_URL
+from leveret.errors import GatewayUnreachable, LeveretError
 
 if TYPE_CHECKING:
     from leveret.client.letters import Letters
 
-DEFAULT_URL: Final = "http://127.0.0.1:8000"
+PATIENCE: Final = 1.0
+"""For how many seconds a command tries again what fails: whoever waits for it wants to know soon."""
 
 Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="their ids")]
 All: TypeAlias = Annotated[bool, typer.Option("--all", help="all there are, or all of --model")]
@@ -37,7 +39,7 @@ def list_(
     model: Model = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="how many at most")] = 100,
     json: Json = False,
-    url: Url = DEFAULT_URL,
+    url: Url = GATEWAY_URL,
 ) -> None:
     """List the dead letters, newest first."""
     with _letters(url) as letters:
@@ -56,7 +58,7 @@ def list_(
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")], *, json: Json = False, url: Url = DEFAULT_URL
+    letter_id: Annotated[str, typer.Argument(metavar="ID")], *, json: Json = False, url: Url = GATEWAY_URL
 ) -> None:
     """Show one, with its input, or with what stood in the queue."""
     with _letters(url) as letters:
@@ -83,7 +85,7 @@ def retry(
     everything: All = False,
     model: Model = None,
     json: Json = False,
-    url: Url = DEFAULT_URL,
+    url: Url = GATEWAY_URL,
 ) -> None:
     """Run them again, each as a new prediction."""
     chosen = _chosen(ids, everything=everything, model=model)
@@ -107,7 +109,7 @@ def purge(
     everything: All = False,
     model: Model = None,
     json: Json = False,
-    url: Url = DEFAULT_URL,
+    url: Url = GATEWAY_URL,
 ) -> None:
     """Throw them away. Their predictions stay as they are."""
     chosen = _chosen(ids, everything=everything, model=model)
@@ -138,7 +140,9 @@ def _each(ids: list[str], do: Callable[[str], str | None], *, word: str, json: b
     for letter_id in ids:
         try:
             done[letter_id] = do(letter_id)
-        except (GatewayRefused, DeadLetterNotFound) as error:
+        except GatewayUnreachable:
+            raise
+        except LeveretError as error:
             refused[letter_id] = str(error)
     if json:
         dump({word: done if word == "retried" else list(done), "refused": refused})
@@ -153,11 +157,10 @@ def _each(ids: list[str], do: Callable[[str], str | None], *, word: str, json: b
 
 @contextmanager
 def _letters(url: str) -> Iterator[Letters]:
-    from leveret.client.connection import Connection  # noqa: PLC0415 - its driver takes as long to load as all else
-    from leveret.client.letters import Letters  # noqa: PLC0415
+    from leveret.client import Client  # noqa: PLC0415 - its driver takes as long to load as all else
 
-    with Connection(url) as connection:
-        yield Letters(connection)
+    with Client(url, patience=PATIENCE) as client:
+        yield client.letters
 
 
 def _first_line(text: str) -> str:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -259,6 +259,10 @@ class Registry(Protocol):
 
     async def cards(self) -> list[Listing]:
         """Every model ever announced, by name, with its workers who are alive and their problems."""
+        ...
+
+    async def running(self) -> Mapping[str, int]:
+        """How many predictions of each model are being run; without those of which none is."""
         ...
 
 

@@ -15,6 +15,7 @@ from leveret.config import GatewaySettings
 from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
+from leveret.gateway.admin.queues import QueuePages
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
@@ -23,6 +24,7 @@ from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
 from leveret.gateway.predictions import PredictionPages
 from leveret.gateway.problems import HANDLERS
+from leveret.gateway.retries import Retries
 from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Intake, Submit
 from leveret.gateway.views import Views
@@ -57,16 +59,12 @@ def create_app(
         routes=[  # the first that fits is taken, so the busiest come first
             *_prediction_routes(
                 submit,
-                PredictionPages(store=store, broker=broker, views=views),
+                PredictionPages(store=store, broker=broker, views=views, waits=waits, settings=settings),
+                Retries(catalog=catalog, intake=intake, store=store, views=views),
                 Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
             ),
-            *_other_routes(
-                ModelPages(catalog=catalog, views=views),
-                Deployments(catalog=catalog),
-                Health(broker=broker, catalog=catalog),
-                Document(catalog=catalog, views=views),
-            ),
-            *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
+            *_other_routes(catalog=catalog, broker=broker, views=views),
+            *_admin_routes(store=store, broker=broker, intake=intake, views=views),
         ],
         exception_handlers=HANDLERS,
         lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
@@ -75,7 +73,7 @@ def create_app(
     return app
 
 
-def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: Streams) -> list[Route]:
+def _prediction_routes(submit: Submit, predictions: PredictionPages, retries: Retries, streams: Streams) -> list[Route]:
     return [
         Route("/v1/predictions/{prediction_id}", predictions.get),
         Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
@@ -84,11 +82,16 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: St
         Route("/v1/predictions/{prediction_id}/events", streams.events),
         Route("/v1/streams/{prediction_id}", streams.outputs),
         Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
+        Route("/v1/predictions/{prediction_id}/retry", retries.retry, methods=["POST"]),
         Route("/v1/predictions", predictions.list),
     ]
 
 
-def _other_routes(models: ModelPages, deployments: Deployments, health: Health, document: Document) -> list[Route]:
+def _other_routes(*, catalog: Catalog, broker: Broker, views: Views) -> list[Route]:
+    models = ModelPages(catalog=catalog, views=views)
+    deployments = Deployments(catalog=catalog)
+    health = Health(broker=broker, catalog=catalog)
+    document = Document(catalog=catalog, views=views)
     return [
         Route("/v1/models/{owner}/{name}", models.get),
         Route("/v1/models/{owner}/{name}/versions", models.versions),
@@ -105,8 +108,11 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
     ]
 
 
-def _admin_routes(letters: LetterPages) -> list[Route]:
+def _admin_routes(*, store: GatewayStore, broker: Broker, intake: Intake, views: Views) -> list[Route]:
+    letters = LetterPages(store=store, intake=intake, views=views)
+    queues = QueuePages(broker=broker, registry=store)
     return [
+        Route("/admin/v1/queues", queues.list),
         Route("/admin/v1/dead", letters.list),
         Route("/admin/v1/dead", letters.purge_all, methods=["DELETE"]),
         Route("/admin/v1/dead/retry", letters.retry_all, methods=["POST"]),

@@ -144,7 +144,8 @@ OPERATIONS: Final = (
         path="/v1/predictions/{prediction_id}",
         name="getPrediction",
         summary="One prediction",
-        parameters=("id",),
+        description="With `Prefer: wait` it is answered as soon as it has ended, or as it is when the time is up.",
+        parameters=("id", "prefer"),
         answers={200: reference("Prediction")},
     ),
     Operation(
@@ -175,6 +176,15 @@ OPERATIONS: Final = (
         description="What waits has ended with the answer. What runs is stopped, and ends as soon as it has been.",
         parameters=("id",),
         answers={200: reference("Prediction")},
+    ),
+    Operation(
+        method="post",
+        path="/v1/predictions/{prediction_id}/retry",
+        name="retryPrediction",
+        summary="Run what has ended again",
+        description="Answers a new prediction with the same input, on what its model is now. 409: it has not ended.",
+        parameters=("id",),
+        answers=created(reference("Prediction")),
     ),
     Operation(
         method="get",

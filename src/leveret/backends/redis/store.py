@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -174,6 +175,13 @@ class RedisStore(RedisLetters):
         """See core.ports.Registry."""
         (reply,) = await self._batcher.send([self._commands.cards()])
         return listings.read(reply)
+
+    async def running(self) -> Mapping[str, int]:
+        """See core.ports.Registry."""
+        (reply,) = await self._batcher.send([("ZRANGE", self._keys.leases, 0, -1)])
+        commands = [("HGET", self._keys.record(one.decode()), "owner") for one in replies.strings(reply)]
+        owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
+        return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
 
     # Upkeep
 

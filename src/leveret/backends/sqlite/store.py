@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import TypeVar
@@ -95,6 +95,10 @@ class SqliteStore:
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.cards)
+
+    async def running(self) -> Mapping[str, int]:
+        """See core.ports.Registry."""
+        return await self._database.read(upkeep.running)
 
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""

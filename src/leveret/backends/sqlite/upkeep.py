@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Final
 
@@ -116,6 +116,13 @@ def cards(connection: Connection) -> list[Listing]:
 def _listing(card: bytes, workers: Sequence[str | None]) -> Listing:
     problems = tuple(problem for problem in workers if problem is not None)
     return Listing(card=_card_decoder.decode(card), workers=len(workers), problems=problems)
+
+
+def running(connection: Connection) -> Mapping[str, int]:
+    """See core.ports.Registry."""
+    return dict(
+        connection.execute("SELECT model, count(*) FROM predictions WHERE status = 'processing' GROUP BY model")
+    )
 
 
 def _predictions(connection: Connection, rows: Sequence[tuple[str]]) -> list[Prediction]:
