@@ -12,6 +12,7 @@ LeveretError
 ├── NotRetriable         a dead letter that asks for no prediction
 ├── NotEnded             a prediction that cannot be run again yet
 ├── InputRemoved         a prediction that cannot be run again any more
+├── BadSignature         a webhook that is not signed as it should be
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── NoResult             ModelFailed · PredictionCanceled, in leveret.client: they carry the prediction
 ├── StillRunning         a prediction that a client has waited for as long as it wanted
@@ -235,6 +236,14 @@ class InputRemoved(LeveretError):
     code = "input_removed"
     status = 409
     message = "the input of {prediction_id!r} is no longer kept, so it cannot be run again; submit it anew"
+
+
+class BadSignature(LeveretError):
+    """A webhook that nobody should believe."""
+
+    code = "bad_signature"
+    status = 401
+    message = "the webhook is not believed: {reason}"
 
 
 class GatewayRefused(LeveretError):
