@@ -21,7 +21,9 @@ from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
 from leveret.core.ports import Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
+from leveret.gateway.views import Views
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from tests.worker.arrange import PATIENCE, Embedded, opened, take_one
 
@@ -38,9 +40,11 @@ async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
         yield family
 
 
-def sweeper(family: Embedded, settings: SweeperSettings = NOW) -> Sweeper:
-    rejections = Rejections(broker=family.broker, store=family.store)
-    return Sweeper(upkeep=family.store, broker=family.broker, rejections=rejections, settings=settings)
+def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: SqliteBroker | None = None) -> Sweeper:
+    asked, store = broker or family.broker, family.store
+    replies = Replies(broker=asked, store=store, show=Views(blobs=family.blobs, base_url="").message, hold=60.0)
+    rejections = Rejections(broker=asked, store=store)
+    return Sweeper(upkeep=store, broker=asked, rejections=rejections, replies=replies, settings=settings)
 
 
 async def unconfirmed(family: Embedded) -> Prediction:
@@ -111,9 +115,7 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
 ) -> None:
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
-    away = Away(family.database)
-    rejections = Rejections(broker=away, store=family.store)
-    await Sweeper(upkeep=family.store, broker=away, rejections=rejections, settings=NOW).sweep()
+    await sweeper(family, broker=Away(family.database)).sweep()
 
     record = await family.store.get(prediction.id)
     assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)

@@ -25,8 +25,9 @@ Given: TypeAlias = Mapping[str, Value]
 FILE: Final = Path("leveret.toml")
 _PREFIX: Final = "LEVERET_"
 
-FOR_CLIENTS: Final = frozenset({"LEVERET_URL", "LEVERET_TOKEN"})
-"""Variables that are no options of a process here: they tell clients where a gateway is, and who they are."""
+FOR_CLIENTS: Final = frozenset({"LEVERET_URL", "LEVERET_TOKEN", "LEVERET_WEBHOOK_SECRET"})
+"""Variables that are no options of a process here: they tell clients where a gateway is, who they are, and whom they
+believe."""
 
 GATEWAY_URL: Final = "http://127.0.0.1:8000"
 """Where clients look for a gateway if nobody tells them."""

@@ -2,7 +2,7 @@
 
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
-│                        DeadLetterNotFound
+│                        DeadLetterNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed ·
 │                        UpgradeRequired · TooManyWatches
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
@@ -13,6 +13,7 @@ LeveretError
 ├── NotRetriable         a dead letter that asks for no prediction
 ├── NotEnded             a prediction that cannot be run again yet
 ├── InputRemoved         a prediction that cannot be run again any more
+├── BadSignature         a webhook that is not signed as it should be
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── NoResult             ModelFailed · PredictionCanceled, in leveret.client: they carry the prediction
 ├── StillRunning         a prediction that a client has waited for as long as it wanted
@@ -91,6 +92,13 @@ class DeadLetterNotFound(NotFound):
 
     code = "dead_letter_not_found"
     message = "there is no dead letter {letter_id!r}: it never was one, or it has been retried or purged"
+
+
+class NoReplyQueue(NotFound):
+    """Nobody waits for a reply in this queue."""
+
+    code = "no_reply_queue"
+    message = "there is no queue {queue!r} for the reply: who asked is gone, or uses another broker"
 
 
 class BlobDamaged(LeveretError):
@@ -245,6 +253,14 @@ class InputRemoved(LeveretError):
     code = "input_removed"
     status = 409
     message = "the input of {prediction_id!r} is no longer kept, so it cannot be run again; submit it anew"
+
+
+class BadSignature(LeveretError):
+    """A webhook that nobody should believe."""
+
+    code = "bad_signature"
+    status = 401
+    message = "the webhook is not believed: {reason}"
 
 
 class GatewayRefused(LeveretError):

@@ -13,6 +13,7 @@ from leveret.config import SweeperSettings
 from leveret.core.ports import Claimed
 from leveret.core.prediction import Prediction
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from leveret.testing.conformance.arrange import LONG, a_prediction
 from leveret.testing.conformance.steps import MODEL, eventually, take_one
@@ -63,7 +64,12 @@ def delete_lane(server: RabbitServer, namespace: str) -> None:
 
 def a_sweeper(store: RedisStore, broker: RabbitBroker) -> Sweeper:
     rejections = Rejections(broker=broker, store=store)
-    return Sweeper(upkeep=store, broker=broker, rejections=rejections, settings=NOW)
+    replies = Replies(broker=broker, store=store, show=show, hold=NOW.hold)
+    return Sweeper(upkeep=store, broker=broker, rejections=rejections, replies=replies, settings=NOW)
+
+
+async def show(prediction: Prediction) -> bytes:
+    return prediction.id.encode()
 
 
 async def test_what_waited_in_a_deleted_lane_is_queued_again_in_a_new_one(

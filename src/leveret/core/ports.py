@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters.
+* Store, six small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters, Replies.
 * Blobs: large values.
 """
 
@@ -18,7 +18,7 @@ from msgspec import Struct
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.letters import DeadLetter
-from leveret.core.prediction import Blob, Prediction, Status
+from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
 
 
 class Delivery(Protocol):
@@ -107,6 +107,12 @@ class Broker(Protocol):
         On leaving, what was not acknowledged goes back. Raises BrokerUnavailable.
         """
         ...
+
+    async def reply(self, to: ReplyTo, prediction_id: str, body: bytes) -> None:
+        """Send what has become of a prediction to whoever asked over AMQP; returns after the broker's confirm.
+
+        Raises NoReplyQueue if there is no such queue (any more), BrokerUnavailable, QueueRefused or PublishUnconfirmed.
+        """
 
     async def tell(self, worker: str, message: bytes) -> None:
         """Send a control message to one worker, at most once."""
@@ -323,8 +329,19 @@ class Letters(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
-    """All five, as one backend class."""
+class Replies(Protocol):
+    """Which replies are owed. A change that ends a prediction with `reply_to` notes it in the same transaction."""
+
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """The ids of those that ended more than `age` seconds ago; none is answered again for `hold` seconds."""
+        ...
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """Nothing is owed for these any more."""
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Replies, Protocol):
+    """All six, as one backend class."""
 
 
 class Blobs(Protocol):

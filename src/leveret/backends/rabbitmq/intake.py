@@ -166,7 +166,7 @@ class Intake:
         await self._channel.call(Basic.QosOk, self._channel.raw.basic_qos, prefetch_count=self._prefetch)
 
     def _on_message(self, _: RawChannel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-        delivery = self._inbox.receive(body, tag=method.delivery_tag or 0, ledger=self._ledger)
+        delivery = self._inbox.receive(body, properties, tag=method.delivery_tag or 0, ledger=self._ledger)
         if delivery is not None:
             self._arrived.append(delivery)
             returns = (properties.headers or {}).get("x-delivery-count")

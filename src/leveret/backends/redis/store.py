@@ -218,6 +218,18 @@ class RedisStore(RedisLetters):
         found = [snapshot.prediction for snapshot in await self._snapshots(prediction_ids)]
         return [prediction for prediction in found if prediction.status is Status.STARTING]
 
+    # Replies
+
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """See core.ports.Replies."""
+        (reply,) = await self._batcher.send([self._commands.due(self._keys.unreplied, age=age, hold=hold, limit=limit)])
+        return [prediction_id.decode() for prediction_id in replies.strings(reply)]
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Replies."""
+        if prediction_ids:
+            await self._batcher.send([("ZREM", self._keys.unreplied, *prediction_ids)])
+
     async def _end_refused(
         self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float
     ) -> None:

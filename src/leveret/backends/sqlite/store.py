@@ -132,6 +132,14 @@ class SqliteStore:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
 
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """See core.ports.Replies."""
+        return await self._database.write(partial(upkeep.unreplied, age=age, hold=hold, limit=limit))
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Replies."""
+        await self._database.write(partial(upkeep.replied, prediction_ids=prediction_ids))
+
     async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
         """See core.ports.Upkeep. The queues are in this very database: none of them loses what the records have."""
         return []
