@@ -4,28 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from leveret.cli.saving import abbreviate, file_name, has_files, save
+from leveret.cli.saving import abbreviate, has_files, save
 from leveret.client import JSON, Client
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("data:image/png;base64,aGVsbG8=", "output.png"),
-        ("data:image/png;name=a%20b.png;base64,aGVsbG8=", "a b.png"),
-        ("data:;base64,aGVsbG8=", "output"),
-        ("data:text/plain;name=..%2F..%2F.bashrc;base64,aGVsbG8=", "bashrc"),
-        ("data:text/plain;name=..%5C..%5Ca%00b;base64,aGVsbG8=", "a_b"),
-        ("data:text/plain;name=..;base64,aGVsbG8=", "output"),
-        ("https://files.example/v1/files/f1/a.png?signature=x", "a.png"),
-        ("https://files.example/", "output"),
-        ("https://files.example/%2e%2e%2fpasswd", "passwd"),
-    ],
-)
-def test_a_name_leads_nowhere_else(url: str, name: str) -> None:
-    assert name == file_name(url)
 
 
 def test_every_file_of_an_output_is_saved_and_none_is_overwritten(tmp_path: Path) -> None:

@@ -179,12 +179,14 @@ async def test_a_download_is_there_whole_or_not_at_all(client: Either, tmp_path:
     with stand_in(content, cuts=2) as (url, _):
         path = await client.download(f"{url}/elsewhere", folder / "a.bin")
     inline = await client.download("data:text/plain;name=a.txt;base64,aGVsbG8=", folder / "c.txt")
+    named = [await client.download("data:text/plain;name=c.txt,bye", folder) for _ in range(2)]
     for wrong in ("ftp://127.0.0.1/a", "data:;base64,a", "data:nothing", "a.txt"):
         with pytest.raises(InvalidRequest):
             await client.download(wrong, folder / "b.bin")
 
     assert (content, b"hello") == (path.read_bytes(), inline.read_bytes())
-    assert {"a.bin", "c.txt"} == set(os.listdir(folder))
+    assert [folder / "c-1.txt", folder / "c-2.txt"] == named
+    assert {"a.bin", "c.txt", "c-1.txt", "c-2.txt"} == set(os.listdir(folder))
 
 
 def test_the_token_is_told_to_its_gateway_and_nobody_else(tmp_path: Path) -> None:

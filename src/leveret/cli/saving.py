@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from leveret.client import JSON, Client
 
 _URL: Final = re.compile(r"(?:data:|https?://)\S*")
-_DATA: Final = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),")
-_NAME: Final = re.compile(r";name=([^;]*)")
-_UNSAFE: Final = re.compile(r"[^\w. -]")
 _ABBREVIATED: Final = 80
 
 
@@ -33,7 +28,7 @@ def save(output: JSON, folder: Path, client: Client) -> JSON:
             return [save(inner, folder, client) for inner in output]
         case str() if _URL.fullmatch(output):
             folder.mkdir(parents=True, exist_ok=True)
-            return str(client.download(output, _free(folder / file_name(output))))
+            return str(client.download(output, folder))
     return output
 
 
@@ -47,26 +42,6 @@ def abbreviate(output: JSON) -> JSON:
         case str() if output.startswith("data:") and len(output) > _ABBREVIATED:
             return f"{output[:_ABBREVIATED]}… ({len(output)} characters; --output DIR saves it)"
     return output
-
-
-def file_name(url: str) -> str:
-    """A name for what the URL stands for, which leads out of no folder and hides in none."""
-    if data := _DATA.match(url):
-        named = _NAME.search(data[2])
-        name = unquote(named[1]) if named else "output" + (mimetypes.guess_extension(data[1]) or "")
-    else:
-        name = unquote(urlsplit(url).path)
-    name = name.replace("\\", "/").rpartition("/")[2]
-    return _UNSAFE.sub("_", name).lstrip(".")[-200:] or "output"
-
-
-def _free(path: Path) -> Path:
-    """The path, or the first one like it where nothing is yet."""
-    number, free = 1, path
-    while free.exists():
-        free = path.with_stem(f"{path.stem}-{number}")
-        number += 1
-    return free
 
 
 def _mentions_url(schema: JSON) -> bool:

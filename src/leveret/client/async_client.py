@@ -117,7 +117,10 @@ class AsyncClient:
         return await self._api.upload(api.file(file))
 
     async def download(self, url: str, to: str | Path) -> Path:
-        """Write the file that a URL in an output stands for to `to`, which is there whole or not at all."""
+        """Write the file that a URL in an output stands for to the file `to`, or as a new one into the folder `to`.
+
+        It is there whole or not at all.
+        """
         return await download(self._api.caller, url, Path(to))
 
 

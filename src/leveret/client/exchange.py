@@ -73,9 +73,10 @@ class Body(Protocol):
 
 
 class Opened(Struct, frozen=True):
-    """The successful beginning of an answer."""
+    """The successful beginning of an answer. The names of headers are in lower case."""
 
     status: int
+    headers: Mapping[str, str]
     body: Body
 
 

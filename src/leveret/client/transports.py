@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, Final, TypeAlias
 
@@ -106,7 +106,7 @@ class Blocking:
         try:
             response = self._client.send(built, stream=True, follow_redirects=request.redirects)
             if response.is_success:
-                return Opened(response.status_code, _BlockingBody(response))
+                return Opened(response.status_code, _headers(response), _BlockingBody(response))
             try:
                 response.read()
             finally:
@@ -150,7 +150,7 @@ class Looping:
         try:
             response = await self._client.send(built, stream=True, follow_redirects=request.redirects)
             if response.is_success:
-                return Opened(response.status_code, _LoopingBody(response))
+                return Opened(response.status_code, _headers(response), _LoopingBody(response))
             try:
                 await response.aread()
             finally:
@@ -195,8 +195,11 @@ class _LoopingBody:
 
 
 def _answer(response: httpx2.Response) -> Answer:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, response.content)
+    return Answer(response.status_code, _headers(response), response.content)
+
+
+def _headers(response: httpx2.Response) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _lost(error: httpx2.HTTPError) -> Lost:
