@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from leveret.core import lanes, wire
 from leveret.core.ports import Broker, Deliveries
-from leveret.core.prediction import Blob, Prediction, Status
-from leveret.errors import QueueRefused
+from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
+from leveret.errors import NoReplyQueue, QueueRefused
 from leveret.testing.conformance.control import ControlConformance
 from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
@@ -36,6 +36,7 @@ class BrokerConformance(ControlConformance, RejectedConformance):
             deadline=1.8e9,
             input_blob=Blob("in/1", 3, "ab" * 32, "image/png"),
             attempt=3,
+            reply_to=ReplyTo("answers", "17"),
         )
 
         await publish(broker, published)
@@ -54,6 +55,16 @@ class BrokerConformance(ControlConformance, RejectedConformance):
             delivery = await take_one(deliveries)
             assert wire.submitted(running) == delivery.prediction
             delivery.ack()
+
+    async def test_a_reply_to_a_queue_that_is_not_there_says_so(self, broker: Broker) -> None:
+        gone: NoReplyQueue | None = None
+        try:
+            await broker.reply(ReplyTo("nobody's", "17"), prediction().id, b"{}")
+        except NoReplyQueue as error:
+            gone = error
+
+        assert gone is not None
+        assert gone.data == {"queue": "nobody's"}
 
     async def test_what_is_acknowledged_never_comes_again(self, broker: Broker) -> None:
         await publish(broker, prediction(1))
