@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from leveret.backends.rabbitmq import RabbitBroker
 from leveret.core import wire
 from leveret.core.prediction import ReplyTo
-from leveret.errors import NoReplyQueue, QueueRefused
+from leveret.errors import QueueRefused
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take_one
 from leveret.testing.rabbitmq_server import RabbitServer
 from tests.backends.rabbitmq.views import plain_channel
@@ -33,13 +33,6 @@ async def test_a_reply_is_a_persistent_json_message_that_names_what_it_answers(
     assert properties is not None
     assert ("17", "p1", 2) == (properties.correlation_id, properties.message_id, properties.delivery_mode)
     assert (wire.CONTENT_TYPE, b'{"id":"p1"}') == (properties.content_type, body)
-
-
-async def test_a_reply_to_a_queue_that_is_gone_says_so(broker: RabbitBroker) -> None:
-    with pytest.raises(NoReplyQueue) as caught:
-        await broker.reply(ReplyTo("nobody's"), "p1", b"{}")
-
-    assert {"queue": "nobody's"} == caught.value.data
 
 
 async def test_a_reply_to_a_queue_that_is_full_is_to_be_sent_again(broker: RabbitBroker, server: RabbitServer) -> None:

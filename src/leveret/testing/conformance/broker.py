@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from leveret.core import lanes, wire
 from leveret.core.ports import Broker, Deliveries
-from leveret.core.prediction import Blob, Prediction, Status
-from leveret.errors import QueueRefused
+from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
+from leveret.errors import NoReplyQueue, QueueRefused
 from leveret.testing.conformance.control import ControlConformance
 from leveret.testing.conformance.guards import GuardConformance
 from leveret.testing.conformance.just_in_time import JustInTimeConformance
@@ -40,6 +40,7 @@ class BrokerConformance(JustInTimeConformance, GuardConformance, ControlConforma
             deadline=1.8e9,
             input_blob=Blob("in/1", 3, "ab" * 32, "image/png"),
             attempt=3,
+            reply_to=ReplyTo("answers", "17"),
         )
 
         await publish(broker, published)
@@ -58,6 +59,16 @@ class BrokerConformance(JustInTimeConformance, GuardConformance, ControlConforma
             delivery = await take_one(deliveries)
             assert wire.submitted(running) == delivery.prediction
             delivery.ack()
+
+    async def test_a_reply_to_a_queue_that_is_not_there_says_so(self, broker: Broker) -> None:
+        gone: NoReplyQueue | None = None
+        try:
+            await broker.reply(ReplyTo("nobody's", "17"), prediction().id, b"{}")
+        except NoReplyQueue as error:
+            gone = error
+
+        assert gone is not None
+        assert gone.data == {"queue": "nobody's"}
 
     @pytest.mark.parametrize("ahead", [0, 1])
     async def test_what_is_acknowledged_never_comes_again(self, broker: Broker, ahead: int) -> None:
