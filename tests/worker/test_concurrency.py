@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leveret.core.events import Reset
 from leveret.core.prediction import Means, Prediction, Status
-from tests.worker.arrange import PATIENCE, QUICK, Family, appears, let_go
+from tests.worker.arrange import PATIENCE, QUICK, Family, appears, let_go, take_one
 
 pytestmark = pytest.mark.slow
 
@@ -150,6 +150,59 @@ async def fragile(n: int, context: Context) -> int:
         (*how_it_ended(one), bytes(one.output)) for one in (first, second)
     ]
     assert "the model process ended with exit code 3 (attempt 2 of 2)" == guilty.error
+
+
+async def test_on_a_second_worker_nobody_is_poison_for_what_its_neighbour_did(family: Family) -> None:
+    target = family.model("""
+import asyncio
+under_way = set()
+
+@model(concurrency=3)
+async def fragile(n: int, context: Context) -> int:
+    under_way.add(n)
+    while n == 13 and len(under_way) < 3 and context.attempt == 1:
+        await asyncio.sleep(0.002)
+    if n == 13:
+        os._exit(3)
+    await asyncio.sleep(3600 if context.attempt == 1 else 0.3)
+    return context.attempt
+""")
+    settings = replace(QUICK, max_attempts=5)
+
+    async with family.serving(target, settings) as first:
+        ids = await family.submit("local/fragile", {"n": 1}, {"n": 2}, {"n": 13})
+        for one in ids:
+            await family.reaches(one, "reset")
+        first.drain()
+        async with family.serving(target, settings):
+            *innocent, guilty = [await family.result(one) for one in ids]
+
+    assert [(Status.SUCCEEDED, None, 1)] * 2 == [how_it_ended(one) for one in innocent]
+    assert "the model process ended with exit code 3, on a second worker: it is not run again" == guilty.error
+
+
+@pytest.mark.parametrize(("charged", "at_once"), [(0, 3), (1, 1)])
+async def test_those_that_were_lost_together_run_at_once_again_until_the_last_time(
+    family: Family, charged: int, at_once: int
+) -> None:
+    ids = await submitted(family, "a", "b", "c")
+    async with family.broker.consume("local/gated", ahead=3) as deliveries:
+        for _ in ids:
+            delivery = await take_one(deliveries)
+            lost = [replace(delivery.prediction, charged=charged)]
+            await family.store.claim(lost, worker="gone", lease=0.0)
+            delivery.ack()
+    for one in ids.values():
+        await family.broker.publish(replace(await family.store.get(one), charged=charged))  # as the sweeper does
+
+    async with family.serving(family.model(PLAIN), replace(QUICK, max_attempts=3)):
+        await began(family, *list(ids)[:at_once], attempt=2)
+        waiting = [(await family.store.get(one)).worker for one in list(ids.values())[at_once:]]
+        opened(family, *ids, attempt=2)
+        results = [await family.result(one) for one in ids.values()]
+
+    assert ["gone"] * (3 - at_once) == waiting
+    assert {(Status.SUCCEEDED, 2)} == {(one.status, one.attempt) for one in results}
 
 
 async def test_draining_finishes_all_that_runs_and_leaves_the_rest_in_the_queue(family: Family) -> None:

@@ -16,6 +16,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -75,13 +76,12 @@ class Executor:
         `claimed` is told when everything that will run is on its way to the process.
         """
         batch = [self._hand.hold(delivery) for delivery in deliveries]
-        fresh, again = _split(batch, lambda held: held.prediction.attempt == 0)
+        most = process.ready.max_attempts or self._settings.max_attempts
+        together, in_turn = _split(batch, partial(_shares, at_once=process.ready.concurrency > 1, most=most))
         try:
-            # What has lost a worker before is claimed when its turn comes: whatever is claimed when a worker is lost is
-            # charged, and of those that were lost together one may be to blame.
-            parts = [part for part in (fresh, *([held] for held in again)) if part]
+            parts = [part for part in (together, *([held] for held in in_turn)) if part]
             for part in parts:
-                await self._see_through(part, process, claimed if part is parts[-1] else None)
+                await self._see_through(part, process, most=most, claimed=claimed if part is parts[-1] else None)
         except Exception:
             _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
             await self._reset([held for held in batch if held.open and held.run.attempt])
@@ -90,9 +90,9 @@ class Executor:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
     async def _see_through(
-        self, batch: Sequence[Held], process: ModelProcess, claimed: Callable[[], None] | None
+        self, batch: Sequence[Held], process: ModelProcess, *, most: int, claimed: Callable[[], None] | None
     ) -> None:
-        ours = await self._claim(batch, most=process.ready.max_attempts or self._settings.max_attempts)
+        ours = await self._claim(batch, most=most)
         items = await self._drop(await self._open(ours))
         if claimed is not None:
             claimed()
@@ -256,9 +256,10 @@ class Executor:
         return await insist(call, patience=self._hand.lease)
 
     def _item(self, held: Held, content: bytes) -> Item:
-        """Its last try after crashes is made alone, so that nobody fails for what only its neighbours did."""
-        alone = held.claimed.charged > 0 and held.claimed.charged >= held.most - 1
-        return Item(held.run.id, held.run.attempt, content, alone)
+        """A run whose crash would be its end is made alone, so that nobody fails for what only its neighbours did."""
+        charged, suspect = held.claimed.charged, held.claimed.suspect
+        last = charged >= held.most - 1 or suspect not in ("", self._hand.worker)
+        return Item(held.run.id, held.run.attempt, content, alone=charged > 0 and last)
 
     def _is_large(self, end: Ended) -> bool:
         return isinstance(end.outcome, Returned) and len(end.outcome.output) > self._settings.inline_limit
@@ -269,6 +270,16 @@ class Executor:
         seconds = [end.seconds for end in ended if not isinstance(end.outcome, unfinished)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
+
+
+def _shares(held: Held, *, at_once: bool, most: int) -> bool:
+    """Whether it may be claimed together with others. If not, it is claimed when its turn comes.
+
+    Whatever is claimed when a worker is lost is charged, and of those that were lost together one may be to blame. So
+    they stay apart from then on; where runs go on at once, each only for the last one that it may have.
+    """
+    lost = held.prediction.attempt > 0
+    return not lost or (at_once and held.prediction.charged + 1 < most - 1)
 
 
 def _explained(verdict: Verdict) -> Verdict:
