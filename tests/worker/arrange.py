@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from leveret.backends.files import FileBlobs
 from leveret.backends.rabbitmq import open_broker
+from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT
 from leveret.backends.redis.store import open_store
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.backends.sqlite.database import Database, open_database
@@ -93,6 +94,7 @@ class Family:
         self,
         model: str,
         *inputs: Mapping[str, Json] | None,
+        account: str = "local",
         blob: Blob | None = None,
         start_by: float | None = None,
         deadline: float | None = None,
@@ -100,7 +102,14 @@ class Family:
         """Submit a prediction for each input, as a gateway does; their ids."""
         await self.broker.declare(model)
         form = Prediction(
-            id="", model=model, input=NULL, created_at=0.0, input_blob=blob, start_by=start_by, deadline=deadline
+            id="",
+            model=model,
+            account=account,
+            input=NULL,
+            created_at=0.0,
+            input_blob=blob,
+            start_by=start_by,
+            deadline=deadline,
         )
         return [await self._submit(form, given) for given in inputs]
 
@@ -188,9 +197,14 @@ async def opened(folder: Path) -> AsyncIterator[Embedded]:
 
 
 @asynccontextmanager
-async def opened_apart(folder: Path, *, rabbit: str, redis: str, namespace: str) -> AsyncIterator[Apart]:
+async def opened_apart(
+    folder: Path, *, rabbit: str, redis: str, namespace: str, delivery_limit: int = DELIVERY_LIMIT
+) -> AsyncIterator[Apart]:
     """The family on the RabbitMQ and the Redis at these URLs."""
-    async with open_broker(rabbit, namespace=namespace) as broker, open_store(redis, namespace=namespace) as store:
+    async with (
+        open_broker(rabbit, namespace=namespace, delivery_limit=delivery_limit) as broker,
+        open_store(redis, namespace=namespace) as store,
+    ):
         yield Apart(broker, store, FileBlobs(folder / "blobs"), folder, namespace, redis)
 
 

@@ -85,7 +85,8 @@ class Consumer:
         # Inside out: taking can be interrupted, then the batches are seen through, and only then, since their
         # deliveries belong to it, the consumption is left.
         ready = self._process.ready
-        async with self._broker.consume(ready.model, ahead=terms.ahead) as deliveries:
+        # What goes back because the process has had its share counts with some brokers: so it may not be much.
+        async with self._broker.consume(ready.model, ahead=min(terms.ahead, self._left)) as deliveries:
             self._consuming.set()
             batcher = Batcher(deliveries, window=ready.batch_window if ready.batch > 1 else 0.0)
             async with asyncio.TaskGroup() as batches:
