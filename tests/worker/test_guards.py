@@ -18,6 +18,7 @@ from tests.worker.arrange import GATED, PATIENCE, QUICK, Apart, let_go
 pytestmark = pytest.mark.slow
 
 GUARDED = replace(QUICK, guard_after=0.3, guard_delay=3600.0)
+UNGUARDED = replace(GUARDED, guard_after=600.0)
 
 
 async def test_a_guard_is_kept_for_as_long_as_the_run_takes(apart: Apart, rabbit: RabbitServer, tmp_path: Path) -> None:
@@ -37,6 +38,29 @@ async def test_a_guard_is_kept_for_as_long_as_the_run_takes(apart: Apart, rabbit
     assert (Status.SUCCEEDED, 1) == (result.status, result.attempt)
     assert ["queued", "started", "succeeded"] == await apart.kinds(submitted)
     assert not await asyncio.to_thread(is_kept, rabbit, apart.namespace)
+
+
+async def test_what_runs_again_does_not_wait_for_a_guard_that_stands_for_it_since_its_connection_was_lost(
+    apart: Apart, rabbit: RabbitServer, tmp_path: Path
+) -> None:
+    gate = str(tmp_path / "a")
+    target = apart.model(
+        "from leveret import Retry\n"
+        + GATED.replace("@model", "@model(retries=1)").replace(
+            "    return", "    if context.attempt == 1:\n        raise Retry(after=1)\n    return"
+        )
+    )
+
+    async with apart.serving(target, UNGUARDED), apart.serving(target, UNGUARDED):
+        (submitted,) = await apart.submit("local/gated", {"gate": gate})
+        await apart.reaches(submitted, "started")
+        await asyncio.to_thread(rabbit.ctl, "close_all_connections", "a test")
+        await wait_until(partial(is_kept, rabbit, apart.namespace))  # by the other worker
+        for attempt in (1, 2):
+            let_go(gate, attempt=attempt)
+        result = await apart.result(submitted)
+
+    assert (Status.SUCCEEDED, 2, 1) == (result.status, result.attempt, result.charged)
 
 
 async def wait_until(look: Callable[[], bool]) -> None:

@@ -170,6 +170,36 @@ async def test_a_retry_that_cannot_be_published_comes_again_all_the_same(
         assert prediction(1) == (await take_one(deliveries)).prediction
 
 
+async def test_a_retry_that_cannot_be_published_for_long_comes_more_and_more_rarely(
+    broker: RabbitBroker, server: RabbitServer
+) -> None:
+    await publish(broker, prediction(1))
+    at: list[float] = []
+
+    async with broker.consume(MODEL, ahead=1) as deliveries, blocked(server, broker):
+        for _ in range(4):
+            held = await take_one(deliveries)
+            at.append(time.monotonic())
+            await held.retry(300)
+
+    assert at[3] - at[2] > 3.5  # each return counts, and too many would make a dead letter of it
+
+
+async def test_a_delivery_that_was_lost_and_is_given_back_comes_in_time(
+    broker: RabbitBroker, server: RabbitServer
+) -> None:
+    await publish(broker, prediction(1))
+
+    async with broker.consume(MODEL, ahead=0) as deliveries:
+        held = await take_one(deliveries)
+        await asyncio.to_thread(server.ctl, "close_all_connections", "a test")
+        await (await take_one(deliveries)).retry(3600)
+        await eventually(accepting(broker), True)
+        await held.retry(0)
+
+        assert prediction(1) == (await take_one(deliveries)).prediction
+
+
 async def test_a_delivery_that_cannot_be_guarded_is_still_in_hand(broker: RabbitBroker, server: RabbitServer) -> None:
     await publish(broker, prediction(1))
 

@@ -29,7 +29,14 @@ class Inbox:
             _log.warning("a foreign message becomes a dead letter", model=self.model, reason=str(error))
             ledger.reject(tag)
             return None
-        return RabbitDelivery(prediction, tag=tag, ledger=ledger, republish=self._republish)
+        returns = (properties.headers or {}).get("x-delivery-count")
+        return RabbitDelivery(
+            prediction,
+            tag=tag,
+            returns=returns if isinstance(returns, int) else 0,
+            ledger=ledger,
+            republish=self._republish,
+        )
 
     def _decode(self, body: bytes, properties: BasicProperties) -> Prediction:
         prediction = read(body, properties)

@@ -47,7 +47,6 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._ledger = Ledger(channel.raw)
         self._arrived: list[RabbitDelivery] = []
-        self._worn: set[Delivery] = set()
         self._consumed: dict[str, int] = {}
         self._numbers = itertools.count()
         self._prefetch = 0
@@ -69,7 +68,6 @@ class Intake:
             await self._listen()
             taken: list[Delivery] = [*self._arrived[:most]]
             del self._arrived[:most]
-            self._worn.difference_update(taken)
             return taken
         finally:
             resolve(self._taken, None)
@@ -104,8 +102,7 @@ class Intake:
 
     async def _give_back(self, delivery: RabbitDelivery) -> None:
         """Let another worker have it. A copy, which begins to count anew, if it might become a dead letter by that."""
-        if delivery in self._worn:
-            self._worn.remove(delivery)
+        if delivery.returns >= self._topology.delivery_limit // 2:
             with suppress(Unavailable):
                 await delivery.guard(0)
                 return
@@ -169,9 +166,6 @@ class Intake:
         delivery = self._inbox.receive(body, properties, tag=method.delivery_tag or 0, ledger=self._ledger)
         if delivery is not None:
             self._arrived.append(delivery)
-            returns = (properties.headers or {}).get("x-delivery-count")
-            if isinstance(returns, int) and returns >= self._topology.delivery_limit // 2:
-                self._worn.add(delivery)
             resolve(self._news, None)
 
     def _on_cancel(self, frame: Method[Basic.Cancel]) -> None:

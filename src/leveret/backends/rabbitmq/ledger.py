@@ -16,6 +16,10 @@ from leveret.errors import Unavailable
 REFUSED_PAUSE: Final = 1.0
 """Seconds before a delivery goes back whose delayed copy could not be published: the queue would return it at once."""
 
+LONGEST_PAUSE: Final = 60.0
+"""It doubles with each return, up to this many seconds: a broker may block publishers for longer than messages can come
+back every second without becoming dead letters."""
+
 Republish: TypeAlias = Callable[[Prediction, float], Awaitable[None]]
 
 _log = structlog.get_logger()
@@ -24,7 +28,7 @@ _log = structlog.get_logger()
 class Ledger:
     """The open deliveries of one channel. Acks are collected and sent once for each tick of the loop.
 
-    Once the channel is closed everything here does nothing: the broker delivers it all again by itself.
+    Once the channel is closed nothing here can be settled: the broker delivers it all again by itself.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -40,6 +44,10 @@ class Ledger:
     def holds(self, tag: int) -> bool:
         """Whether the delivery is still ours to settle."""
         return tag in self._open and self._channel.is_open
+
+    def lost(self, tag: int) -> bool:
+        """Whether the channel was lost while the delivery was ours: the broker has taken it back by itself."""
+        return tag in self._open and not self._channel.is_open
 
     def ack(self, tag: int) -> None:
         """It is dealt with."""
@@ -61,8 +69,8 @@ class Ledger:
     def close(self) -> None:
         """Give back whatever is still open."""
         self._send_acks()
-        self._open.clear()
         if self._channel.is_open:
+            self._open.clear()
             self._channel.basic_nack(0, multiple=True, requeue=True)
 
     def _settle(self, tag: int) -> bool:
@@ -85,12 +93,16 @@ class Ledger:
 
 
 class RabbitDelivery:
-    """A prediction in a worker's hand. Once it is guarded its message is acknowledged, and a copy waits on a rung."""
+    """A prediction in a worker's hand. Once it is guarded its message is acknowledged, and a copy waits on a rung.
 
-    __slots__ = ("_guarded", "_ledger", "_republish", "_tag", "prediction")
+    `returns` is how often its message has come back to its queue. RabbitMQ before 4.3 counts that each time.
+    """
 
-    def __init__(self, prediction: Prediction, *, tag: int, ledger: Ledger, republish: Republish) -> None:
+    __slots__ = ("_guarded", "_ledger", "_republish", "_tag", "prediction", "returns")
+
+    def __init__(self, prediction: Prediction, *, tag: int, returns: int, ledger: Ledger, republish: Republish) -> None:
         self.prediction = prediction
+        self.returns = returns
         self._guarded = False
         self._tag = tag
         self._ledger = ledger
@@ -105,8 +117,11 @@ class RabbitDelivery:
         self._ledger.reject(self._tag)
 
     async def retry(self, delay: float) -> None:
-        """Give it back to be delivered again after about `delay` seconds; 0: at once, to the front."""
-        if self._guarded:
+        """Give it back to be delivered again after about `delay` seconds; 0: at once, to the front.
+
+        What the broker has taken back by itself may wait as somebody's guard by now: a copy comes in time.
+        """
+        if self._guarded or self._ledger.lost(self._tag):
             await self._republish(self.prediction, delay)
         elif delay <= 0:
             self._ledger.give_back(self._tag)
@@ -132,4 +147,5 @@ class RabbitDelivery:
             if copied:
                 self._ledger.ack(self._tag)
             else:
-                asyncio.get_running_loop().call_later(REFUSED_PAUSE, self._ledger.give_back, self._tag)
+                pause = min(REFUSED_PAUSE * 2.0 ** min(self.returns, 10), LONGEST_PAUSE)
+                asyncio.get_running_loop().call_later(pause, self._ledger.give_back, self._tag)
