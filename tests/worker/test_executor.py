@@ -33,6 +33,26 @@ async def test_what_could_not_be_recorded_is_done_again_when_the_store_is_back(t
     assert (Status.SUCCEEDED, 2) == (result.status, result.attempt)
 
 
+async def test_a_run_that_nobody_hears_any_more_is_stopped(tmp_path: Path) -> None:
+    async with opened(tmp_path) as family:
+        target = family.model("""
+@model
+def endless(gate: str) -> Iterator[int]:
+    try:
+        while True:
+            yield 1
+            time.sleep(0.05)
+    finally:
+        Path(f"{gate}.stopped").touch()
+""")
+        async with family.serving(target, replace(QUICK, lease=0.3)):
+            (submitted,) = await family.submit("local/endless", {"gate": str(tmp_path / "a")})
+            await family.reaches(submitted, "output")
+            await family.database.close()
+
+            await appears(tmp_path, "a.stopped")
+
+
 async def test_an_output_that_cannot_be_stored_is_made_again_when_it_can(family: Family) -> None:
     target = family.model("""
 @model

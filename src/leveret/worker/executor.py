@@ -84,7 +84,9 @@ class Executor:
                 await self._see_through(part, process, most=most, claimed=claimed if part is parts[-1] else None)
         except Exception:
             _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
-            await self._reset([held for held in batch if held.open and held.run.attempt])
+            begun = [held for held in batch if held.open and held.run.attempt]
+            self._hand.abandon(begun)
+            await self._reset(begun)
         finally:
             for held in batch:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)

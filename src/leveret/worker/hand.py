@@ -133,6 +133,11 @@ class Hand:
         if held is not None:
             self._drop(held, Unwanted.CANCELED)
 
+    def abandon(self, begun: Sequence[Held]) -> None:
+        """Nobody hears these runs any more: what still goes on of them is stopped, or it would keep others waiting."""
+        for held in begun:
+            self._stop(held.run)
+
     def wants(self, prediction_id: str, *, at: float) -> bool:
         """Whether its run shall still begin."""
         held = self._held[prediction_id]
