@@ -42,6 +42,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
     keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
+    idempotency_lifetime: Annotated[Seconds, Meta(description="seconds for which an Idempotency-Key is known")] = (
+        86_400.0
+    )
     patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
         2.0
     )

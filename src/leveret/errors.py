@@ -3,7 +3,8 @@
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound
-├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
+├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed ·
+│                        InvalidIdempotencyKey · IdempotencyMismatch
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
@@ -138,6 +139,21 @@ class MethodNotAllowed(BadRequest):
     code = "method_not_allowed"
     status = 405
     message = "{method} is not possible here; GET /openapi.json lists the methods of every endpoint"
+
+
+class InvalidIdempotencyKey(BadRequest):
+    """The header Idempotency-Key names no key."""
+
+    code = "invalid_idempotency_key"
+    message = 'the header Idempotency-Key is not valid: {reason}; send one key such as "8e03978e-40d5", quoted or not'
+
+
+class IdempotencyMismatch(BadRequest):
+    """The same Idempotency-Key was used for another request before."""
+
+    code = "idempotency_mismatch"
+    status = 422
+    message = "this Idempotency-Key was used for another request before; use a new key for each prediction"
 
 
 class Unavailable(LeveretError):

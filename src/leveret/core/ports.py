@@ -18,6 +18,7 @@ from msgspec import Struct
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.letters import DeadLetter
+from leveret.core.once import Once
 from leveret.core.prediction import Blob, Prediction, Status
 
 
@@ -176,12 +177,16 @@ class Waiting(Struct, frozen=True):
 class Predictions(Protocol):
     """What the gateway needs of the store."""
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen.
 
-        Creating the same id again changes nothing and answers what is there.
+        Creating the same id again changes nothing and answers what is there. So does what `once` says to be sent
+        again: the answer then has another id. Raises IdempotencyMismatch.
         """
         ...
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        """Its answer has not reached the client, whose create may come again."""
 
     async def get(self, prediction_id: str) -> Prediction:
         """The record as it is now. Raises PredictionNotFound."""

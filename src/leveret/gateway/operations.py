@@ -11,6 +11,7 @@ from msgspec import Struct
 from leveret.core.prediction import Priority, Status
 from leveret.gateway import streams
 from leveret.gateway.cancel_after import PATTERN
+from leveret.gateway.repeats import LONGEST
 from leveret.gateway.schemas import REFERENCE, Schema
 
 JSON: Final = "application/json"
@@ -101,6 +102,12 @@ PARAMETERS: Final[Schema] = {
         "cancel it if it has not ended so long after its creation: `30`, `90s`, `5m` or `1h30m45s`, at least 5 s",
         {"type": "string", "minLength": 1, "pattern": PATTERN},
     ),
+    "idempotency_key": _parameter(
+        "header",
+        "Idempotency-Key",
+        "sent again with the same key and body it is answered the same prediction; quoted or bare",
+        {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST + 2},
+    ),
     "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
     "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
@@ -117,7 +124,7 @@ OPERATIONS: Final = (
         path="/v1/models/{owner}/{name}/predictions",
         name="createForModel",
         summary="Run a model",
-        parameters=("owner", "name", "prefer", "cancel_after"),
+        parameters=("owner", "name", "prefer", "cancel_after", "idempotency_key"),
         body=submission({"type": "object"}),
         answers=created(reference("Prediction")),
     ),
@@ -127,7 +134,7 @@ OPERATIONS: Final = (
         name="createForVersion",
         summary="Run a model that the body names",
         description="`version` is `owner/name`, `owner/name:version` or a version's id.",
-        parameters=("prefer", "cancel_after"),
+        parameters=("prefer", "cancel_after", "idempotency_key"),
         body=submission({"type": "object"}, version=_TEXT),
         answers=created(reference("Prediction")),
     ),
@@ -235,7 +242,7 @@ OPERATIONS: Final = (
         name="createForDeployment",
         summary="Run a model, as a deployment",
         tag="deployments",
-        parameters=("owner", "name", "prefer"),
+        parameters=("owner", "name", "prefer", "cancel_after", "idempotency_key"),
         body=submission({"type": "object"}),
         answers=created(reference("Prediction")),
     ),

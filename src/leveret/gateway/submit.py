@@ -26,16 +26,24 @@ from leveret.core.card import Card
 from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
+from leveret.core.once import Once, Sent
 from leveret.core.ports import Blobs, Broker, Predictions
 from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
 from leveret.core.streams import once
-from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
-from leveret.gateway import body, cancel_after, prefer
+from leveret.core.wire import CONTENT_TYPE, submitted
+from leveret.errors import (
+    BrokerUnavailable,
+    IdempotencyMismatch,
+    InvalidRequest,
+    LeveretError,
+    PublishUnconfirmed,
+    Unavailable,
+)
+from leveret.gateway import body, cancel_after, prefer, repeats
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.views import EMPTY, Views
-from leveret.gateway.waits import Waits
+from leveret.gateway.waits import Waits, gone
 
 _log = structlog.get_logger()
 
@@ -54,10 +62,14 @@ class VersionedSubmission(Submission, frozen=True, kw_only=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A prediction that is recorded; it is queued as well if the broker has `confirmed` it."""
+    """A prediction that is recorded; it is queued as well if the broker has `confirmed` it.
+
+    One that is `repeated` was recorded before, for the same request.
+    """
 
     prediction: Prediction
     confirmed: bool
+    repeated: bool = False
 
 
 class Submit:
@@ -82,33 +94,44 @@ class Submit:
 
     async def to_model(self, request: Request) -> Response:
         """Create a prediction of the model that the path names."""
-        submission = body.decode(await self._read(request), _submission)
+        content = await self._read(request)
+        submission = body.decode(content, _submission)
         served = await self._catalog.model("{owner}/{name}".format_map(request.path_params))
-        return await self._submit(request, served, submission)
+        return await self._submit(request, served, submission, content)
 
     async def to_version(self, request: Request) -> Response:
         """Create a prediction of the model that the body names."""
-        submission = body.decode(await self._read(request), _versioned)
+        content = await self._read(request)
+        submission = body.decode(content, _versioned)
         served = await self._catalog.version(submission.version)
-        return await self._submit(request, served, submission)
+        return await self._submit(request, served, submission, content)
 
     async def _read(self, request: Request) -> bytes:
         return await body.read(request, limit=self._settings.max_body)
 
-    async def _submit(self, request: Request, served: Served, submission: Submission) -> Response:
+    async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
         limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
         priority = _priority(submission.priority)
+        once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
         served.schema.check(submission.input)
-        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit)
-        prediction = replace(accepted.prediction, input=submission.input, input_blob=None)
-        base = self._views.base(request)
+        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit, once=once)
+        answer = await self._answer(request, accepted, submission.input)
+        if once is not None and once.sent is Sent.UNMARKED and gone(request.receive):
+            await self._store.missed(accepted.prediction, once)
+        return answer
+
+    async def _answer(self, request: Request, accepted: Accepted, given: Raw) -> Response:
+        prediction, base = _shown(accepted, given), self._views.base(request)
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
+        if accepted.repeated:
+            headers["Idempotent-Replayed"] = "true"
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
         if wait is not None:
             headers["Preference-Applied"] = wait.applied
-            async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
-                content = await self._result(prediction, base) or content
+            if not prediction.status.terminal:
+                async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
+                    content = await self._result(prediction, base) or content
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")
 
     async def _result(self, prediction: Prediction, base: str) -> bytes | None:
@@ -143,14 +166,26 @@ class Intake:
         self._confirmations = confirmations
         self._inline_limit = inline_limit
 
-    async def accept(self, card: Card, given: Raw, *, priority: Priority, limit: float | None) -> Accepted:
+    async def accept(
+        self, card: Card, given: Raw, *, priority: Priority, limit: float | None, once: Once | None = None
+    ) -> Accepted:
         """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
 
-        Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
-        knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
+        Or the one that `once` says to be asked for again: whoever has recorded that has queued it, or the sweeper
+        does. Raises BrokerUnavailable or QueueRefused, and then it does not run; StoreUnavailable, and then nobody
+        knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded; or
+        IdempotencyMismatch.
         """
         self._check_broker()
-        prediction = await self._recorded(card, given, priority, limit)
+        fresh = await self._fresh(card, given, priority, limit)
+        try:
+            prediction = await self._store.create(fresh, once=once)
+        except IdempotencyMismatch:
+            await self._discard(fresh)
+            raise
+        if prediction.id != fresh.id:
+            await self._discard(fresh)
+            return Accepted(prediction, confirmed=True, repeated=True)
         return Accepted(prediction, await self._queued(prediction))
 
     async def accept_again(self, prediction: Prediction) -> Accepted:
@@ -175,13 +210,14 @@ class Intake:
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
 
-    async def _recorded(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
+    async def _fresh(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
+        """A prediction that nobody knows yet; what is large of it is stored."""
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
         blob = None
         if len(memoryview(given)) > self._inline_limit:
             blob = await self._stored(f"inputs/{prediction_id}.json", given)
-        prediction = Prediction(
+        return Prediction(
             id=prediction_id,
             model=card.model,
             version=card.version,
@@ -192,7 +228,14 @@ class Intake:
             start_by=earliest(now, limit, card.queue_timeout),
             deadline=earliest(now, limit, card.total_timeout),
         )
-        return await self._store.create(prediction)
+
+    async def _discard(self, fresh: Prediction) -> None:
+        """It is not needed. What cannot be removed now is only in nobody's way."""
+        if fresh.input_blob is not None:
+            try:
+                await self._blobs.delete(fresh.input_blob)
+            except Unavailable as error:
+                _log.warning("large input left behind", key=fresh.input_blob.key, reason=str(error))
 
     async def _stored(self, key: str, given: Raw) -> Blob:
         return await self._blobs.put(key, once(bytes(given)), content_type=CONTENT_TYPE)
@@ -209,6 +252,14 @@ class Intake:
             raise
         self._confirmations.add(prediction.id)
         return True
+
+
+def _shown(accepted: Accepted, given: Raw) -> Prediction:
+    """The prediction with its input, which is at hand. Until it has ended it is as it was submitted: see `_result`."""
+    prediction = replace(accepted.prediction, input=given, input_blob=None)
+    if not accepted.repeated or prediction.status.terminal:
+        return prediction
+    return replace(submitted(prediction), attempt=0, charged=0)
 
 
 def _priority(given: str) -> Priority:

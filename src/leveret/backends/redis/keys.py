@@ -16,9 +16,14 @@
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
+{ns}:once:{account}:{key}    string  a create that may be sent again: its fingerprint and the prediction; expires
+{ns}:missed:{account}:{key}  hash    predictions whose answer did not reach the client, each with the one that would
+                                have been created if it had not been answered with it; expires
 """
 
 from __future__ import annotations
+
+from leveret.core.once import Once, Sent
 
 
 class Keys:
@@ -40,6 +45,8 @@ class Keys:
         self._blobs = f"{namespace}:blob:"
         self._accounts = f"{namespace}:account:"
         self._letters = f"{namespace}:dead:"
+        self._once = f"{namespace}:once:"
+        self._missed = f"{namespace}:missed:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -60,3 +67,7 @@ class Keys:
     def blob(self, key: str) -> str:
         """A large value."""
         return self._blobs + key
+
+    def once(self, account: str, once: Once) -> str:
+        """What is remembered of a create."""
+        return f"{self._missed if once.sent is Sent.UNMARKED else self._once}{account}:{once.key}"

@@ -29,6 +29,7 @@ class Scripts(Struct, frozen=True):
     create: Script
     discard: Script
     due: Script
+    missed: Script
     page: Script
     published: Script
     transition: Script

@@ -24,9 +24,10 @@ from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
-from leveret.errors import PredictionNotFound
+from leveret.errors import IdempotencyMismatch, PredictionNotFound
 
 _PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
@@ -36,6 +37,9 @@ _PAGES: Final = 200
 
 _EXISTS: Final = -1
 """The answer of create.lua when there is such a record already."""
+
+_MISMATCH: Final = -2
+"""The answer of create.lua when it was sent before, as something else."""
 
 _WAITS: Final = 1
 """The answer of cancel.lua when no run has begun."""
@@ -79,13 +83,22 @@ class RedisStore(RedisLetters):
 
     # Predictions
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         """See core.ports.Predictions."""
-        (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time())])
+        (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time(), once=once)])
+        match reply:
+            case bytes(repeated):
+                return await self.get(repeated.decode())
+            case answer if answer == _EXISTS:
+                return await self.get(prediction.id)
+            case answer if answer == _MISMATCH:
+                raise IdempotencyMismatch
         lane = replies.number(reply)
-        if lane == _EXISTS:
-            return await self.get(prediction.id)
         return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        """See core.ports.Predictions."""
+        await self._batcher.send([self._commands.missed(prediction, once)])
 
     async def get(self, prediction_id: str) -> Prediction:
         """See core.ports.Predictions."""

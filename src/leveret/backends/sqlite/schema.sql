@@ -81,6 +81,28 @@ CREATE TABLE IF NOT EXISTS letters (
 );
 CREATE INDEX IF NOT EXISTS letters_by_model ON letters (model, id);
 
+-- Creates that may be sent again, and what they have created.
+CREATE TABLE IF NOT EXISTS once (
+    account     TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    prediction  TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    expires_at  REAL NOT NULL,
+    PRIMARY KEY (account, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS once_by_expiry ON once (expires_at);
+CREATE INDEX IF NOT EXISTS once_by_prediction ON once (prediction);
+
+-- Predictions whose answer did not reach the client, and whose create was answered with them when it came again.
+CREATE TABLE IF NOT EXISTS missed (
+    account    TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    prediction TEXT NOT NULL,
+    taker      TEXT NOT NULL,  -- the prediction that would have been created; empty: nobody's yet
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (account, key, prediction)
+) WITHOUT ROWID;
+
 -- The broker --------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS queues (

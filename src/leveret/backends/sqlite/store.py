@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import letters, records, transitions, upkeep
+from leveret.backends.sqlite import letters, records, repeats, transitions, upkeep
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
@@ -18,6 +18,7 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
+from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.errors import PredictionNotFound
@@ -32,9 +33,14 @@ class SqliteStore:
         self._database = database
         self._doorbells = Doorbells[Entry](size=lambda entry: size(entry.event))
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         """See core.ports.Predictions."""
-        return await self._database.write(partial(_create, prediction=prediction), durable=True)
+        return await self._database.write(partial(_create, prediction=prediction, once=once), durable=True)
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        """See core.ports.Predictions."""
+        missing = partial(repeats.missed, prediction=prediction, once=once, at=time.time())
+        await self._database.write(missing, durable=True)
 
     async def get(self, prediction_id: str) -> Prediction:
         """See core.ports.Predictions."""
@@ -151,13 +157,18 @@ class SqliteStore:
                 self._doorbells.ring(prediction_id, entries)
 
 
-def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
-    known = records.read(connection, prediction.id)
+def _create(connection: Connection, *, prediction: Prediction, once: Once | None) -> Prediction:
+    known, now = records.read(connection, prediction.id), time.time()
     if known is not None:
         return known
+    if once is not None:
+        earlier = repeats.repeated(connection, prediction, once, at=now)
+        if earlier is not None:
+            return _get(connection, prediction_id=earlier)
+        repeats.remember(connection, prediction, once, at=now)
     outstanding = records.outstanding(connection, prediction)
     created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
-    records.insert(connection, created, at=time.time())
+    records.insert(connection, created, at=now)
     upkeep.publishing(connection, created)
     return created
 
