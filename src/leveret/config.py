@@ -71,6 +71,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_attempts: Annotated[
         int, Meta(ge=1, description="charged runs a prediction may have, if its model says nothing of `retries`")
     ] = 3
+    guard_after: Annotated[Seconds, Meta(description="seconds in hand after which a guard stands for a delivery")] = (
+        600.0
+    )
+    guard_delay: Annotated[Seconds, Meta(description="seconds until a guard comes back to see whether it runs")] = 900.0
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 

@@ -77,7 +77,7 @@ async def test_what_waited_in_a_deleted_lane_is_queued_again_in_a_new_one(
     assert [1, 0] == [await sweeper.sweep(), await sweeper.sweep()]
 
     await eventually(lambda: broker.depth(MODEL), (1, 0, 0, 0))
-    async with broker.consume(MODEL, capacity=1) as deliveries:
+    async with broker.consume(MODEL, ahead=1) as deliveries:
         delivered = (await take_one(deliveries)).prediction
     assert [Claimed(1)] == await store.claim([delivered], worker="w1", lease=LONG)
     assert lost.id == delivered.id

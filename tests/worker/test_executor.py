@@ -83,7 +83,7 @@ def gated(gate: list[str], contexts: list[Context]) -> list[int]:
 async def lost_with_its_worker(family: Family, given: Mapping[str, Json]) -> str:
     """A prediction that was claimed by a worker which is gone, with its message."""
     (submitted,) = await family.submit("local/gated", given)
-    async with family.broker.consume("local/gated", capacity=1) as deliveries:
+    async with family.broker.consume("local/gated", ahead=1) as deliveries:
         delivery = await take_one(deliveries)
         await family.store.claim([delivery.prediction], worker="gone", lease=0.0)
         delivery.ack()

@@ -24,7 +24,7 @@ Take: TypeAlias = Callable[[int], Awaitable[Sequence[Delivery]]]
 @pytest.fixture
 async def take(family: Family) -> AsyncIterator[Take]:
     """Submits so many, and takes them."""
-    async with family.broker.consume(MODEL, capacity=100) as deliveries:
+    async with family.broker.consume(MODEL, ahead=100) as deliveries:
 
         async def take(count: int) -> Sequence[Delivery]:
             await family.submit(MODEL, *({"n": n} for n in range(count)))

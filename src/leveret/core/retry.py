@@ -35,9 +35,6 @@ NO_RUN_LEFT: Final = "it may not run again"
 TOLERANCE: Final = 0.05
 """How much too early the next run may begin, in seconds: less than what two clocks differ by within a delay."""
 
-GUARD_DELAY: Final = 900.0
-"""How long a copy waits that only guards a prediction which is running elsewhere, in seconds."""
-
 
 class Finish(Struct, frozen=True):
     """Record the ending, then acknowledge."""

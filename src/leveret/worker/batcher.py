@@ -55,9 +55,9 @@ class Terms(Struct, frozen=True):
         return self.most if self.at_once and self.fast else 1
 
     @property
-    def capacity(self) -> int:
-        """How many deliveries the broker is asked to send ahead."""
-        return self.most * 3 if self.fast else self.most
+    def ahead(self) -> int:
+        """How many deliveries of each lane the broker may send before they are taken."""
+        return self.most * 3 if self.fast else 0
 
     def fit(self, now: Terms) -> bool:
         """Whether they are still about what they would be now."""

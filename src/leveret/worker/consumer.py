@@ -85,7 +85,7 @@ class Consumer:
         # Inside out: taking can be interrupted, then the batches are seen through, and only then, since their
         # deliveries belong to it, the consumption is left.
         ready = self._process.ready
-        async with self._broker.consume(ready.model, capacity=terms.capacity) as deliveries:
+        async with self._broker.consume(ready.model, ahead=terms.ahead) as deliveries:
             self._consuming.set()
             batcher = Batcher(deliveries, window=ready.batch_window if ready.batch > 1 else 0.0)
             async with asyncio.TaskGroup() as batches:

@@ -43,9 +43,10 @@ class Worker:
     2. announces the model's card, with the problem if they cannot be set up, and consumes its queues once they are;
        `ready` is set then, and `loaded` as soon as it is known that the target loads,
     3. shows a sign of life for every run in hand, and for itself, again and again,
-    4. stops what is canceled, of which it is told directly, and with the signs of life in case that is lost; what is
+    4. has a guard kept for what is in hand for long,
+    5. stops what is canceled, of which it is told directly, and with the signs of life in case that is lost; what is
        past its deadline; and what the signs of life say is no longer its own,
-    5. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
+    6. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Worker:
         mistake: UsageError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                loops = [self._show_presence(), self._listen(), self._end_in_time()]
+                loops = [self._show_presence(), self._listen(), self._guard(), self._end_in_time()]
                 beside = [group.create_task(loop) for loop in loops]
                 await self._pool.keep()
                 for task in beside:
@@ -132,6 +133,13 @@ class Worker:
             await self._announce(card, lease=self._settings.lease)
         except Unavailable as error:
             _log.warning("no sign of life", worker=self.id, error=str(error))
+
+    async def _guard(self) -> None:
+        """A loop of its own: a broker that hangs must not keep the signs of life waiting."""
+        settings = self._settings
+        while True:
+            await asyncio.sleep(settings.beat)
+            await self._hand.guard(after=settings.guard_after, delay=settings.guard_delay)
 
     async def _listen(self) -> None:
         async with self._broker.listen(self.id) as messages:

@@ -44,8 +44,8 @@ _MISMATCH: Final = -2
 _WAITS: Final = 1
 """The answer of cancel.lua when no run has begun."""
 
-_PULSES: Final = {0: Pulse.LOST, 1: Pulse.OURS, 2: Pulse.CANCEL}
-"""The answers of beat.lua."""
+_PULSES: Final = {claims.MISSING: Pulse.GONE, 0: Pulse.LOST, 1: Pulse.OURS, 2: Pulse.CANCEL}
+"""The answers of beat.lua, and of transition.lua to the worker of a run."""
 
 _card_encoder = msgspec.json.Encoder()
 _log = structlog.get_logger()
@@ -170,10 +170,10 @@ class RedisStore(RedisLetters):
         (reply,) = await self._batcher.send([self._commands.append(run, reports, worker=worker, number=number)])
         return reply == 1
 
-    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
         """See core.ports.Runs."""
         commands = [self._commands.end(run.id, ending, worker=worker) for run, ending in endings]
-        return [reply == 1 for reply in await self._batcher.send(commands)]
+        return [_PULSES[replies.number(reply)] for reply in await self._batcher.send(commands)]
 
     # Registry
 

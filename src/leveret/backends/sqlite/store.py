@@ -90,7 +90,7 @@ class SqliteStore:
         """See core.ports.Runs."""
         return await self._change(partial(transitions.append, run=run, reports=reports, worker=worker, number=number))
 
-    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
         """See core.ports.Runs."""
         return await self._change(partial(transitions.settle, endings=endings, worker=worker))
 

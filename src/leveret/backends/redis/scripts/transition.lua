@@ -1,5 +1,6 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
--- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
+-- Answers 1 (changed, or this is the repetition of the call that changed it), 0 (refused, nothing changed) or -2 (there
+--   is no record).
 -- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines;
 --   if it becomes a dead letter by this: letter, dead letters, dead letters by model
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
@@ -9,7 +10,7 @@ local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1
 local status, its_attempt, its_worker, owner, bounded =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded'))
 if not status then
-  return 0
+  return -2
 end
 local deletes = 10 + tonumber(count)
 local allowed = false
