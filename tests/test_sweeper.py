@@ -19,8 +19,9 @@ from leveret import sweeper as sweeper_module
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
-from leveret.core.ports import Claimed, Finished, Pulse, Running
+from leveret.core.ports import Broker, Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
+from leveret.erasure import Erasure
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from tests.worker.arrange import PATIENCE, Embedded, opened, take_one
@@ -39,8 +40,17 @@ async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 
 def sweeper(family: Embedded, settings: SweeperSettings = NOW) -> Sweeper:
-    rejections = Rejections(broker=family.broker, store=family.store)
-    return Sweeper(upkeep=family.store, broker=family.broker, rejections=rejections, settings=settings)
+    return sweeper_of(family, family.broker, settings)
+
+
+def sweeper_of(family: Embedded, broker: Broker, settings: SweeperSettings = NOW) -> Sweeper:
+    return Sweeper(
+        upkeep=family.store,
+        broker=broker,
+        rejections=Rejections(broker=broker, store=family.store),
+        erasure=Erasure(store=family.store, blobs=family.blobs),
+        settings=settings,
+    )
 
 
 async def unconfirmed(family: Embedded) -> Prediction:
@@ -111,9 +121,7 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
 ) -> None:
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
-    away = Away(family.database)
-    rejections = Rejections(broker=away, store=family.store)
-    await Sweeper(upkeep=family.store, broker=away, rejections=rejections, settings=NOW).sweep()
+    await sweeper_of(family, Away(family.database)).sweep()
 
     record = await family.store.get(prediction.id)
     assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)

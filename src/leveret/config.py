@@ -16,6 +16,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct, field
 
+from leveret.core.retention import DATA, RECORD
 from leveret.errors import InvalidSetting
 
 Value: TypeAlias = str | int | float | bool
@@ -29,6 +30,7 @@ FOR_CLIENTS: Final = frozenset({"LEVERET_URL"})
 """Variables that are no options of a process here: they tell commands where a gateway is."""
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+SecondsOrNever: TypeAlias = Annotated[float, Meta(ge=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
 
 
@@ -42,6 +44,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
     keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
+    max_retention: Annotated[Seconds, Meta(description="longest `retention` a request may ask for, in seconds")] = (
+        2_592_000.0
+    )
     idempotency_lifetime: Annotated[Seconds, Meta(description="seconds for which an Idempotency-Key is known")] = (
         86_400.0
     )
@@ -104,6 +109,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
         "info"
     )
+    retention: Annotated[
+        SecondsOrNever, Meta(description="seconds after its end until a prediction's data is removed; 0: never")
+    ] = DATA
+    record_retention: Annotated[
+        SecondsOrNever,
+        Meta(description="seconds after its end until the record goes, but not before the data; 0: never"),
+    ] = RECORD
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)

@@ -10,6 +10,8 @@ LeveretError
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
+├── PredictionNotEnded   what cannot be deleted yet
+├── DataRemoved          what is no longer kept
 ├── NotRetriable         a dead letter that asks for no prediction
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── Undecodable          a message, event or frame that is not ours
@@ -215,6 +217,22 @@ class IllegalTransition(LeveretError):
     code = "illegal_transition"
     status = 409
     message = "a prediction that is {status} (attempt {attempt}) cannot take the event {event!r}"
+
+
+class PredictionNotEnded(LeveretError):
+    """Only what has ended can be deleted."""
+
+    code = "prediction_not_ended"
+    status = 409
+    message = "the prediction {prediction_id!r} is {status}; cancel it first, and delete it once it has ended"
+
+
+class DataRemoved(LeveretError):
+    """The data of a prediction is no longer kept."""
+
+    code = "data_removed"
+    status = 410
+    message = "the prediction {prediction_id!r} has ended and its data was removed; submit it again if you need it"
 
 
 class NotRetriable(LeveretError):

@@ -14,6 +14,7 @@ import uvicorn
 
 from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
+from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
 from leveret.rejections import Rejections
@@ -181,8 +182,14 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
 
 
 def _sweeper(settings: SweeperSettings, backends: Backends) -> Sweeper:
-    rejections = Rejections(broker=backends.broker, store=backends.store)
-    return Sweeper(upkeep=backends.store, broker=backends.broker, rejections=rejections, settings=settings)
+    broker, store = backends.broker, backends.store
+    return Sweeper(
+        upkeep=store,
+        broker=broker,
+        rejections=Rejections(broker=broker, store=store),
+        erasure=Erasure(store=store, blobs=backends.blobs),
+        settings=settings,
+    )
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:

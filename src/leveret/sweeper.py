@@ -1,11 +1,12 @@
 """The sweeper: mends what a crash left behind. Any number may run; what one has taken the others leave alone.
 
-1. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
-2. A prediction whose publish was never confirmed is published again, under the same id.
-3. A run whose lease has expired gets a message again, so that another worker takes it.
-4. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
+1. What was kept for as long as it should is removed.
+2. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
+3. A prediction whose publish was never confirmed is published again, under the same id.
+4. A run whose lease has expired gets a message again, so that another worker takes it.
+5. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
    disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
-5. What the broker has given up becomes a dead letter.
+6. What the broker has given up becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from leveret.core import deadlines
 from leveret.core.events import Canceled, Failed
 from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction, Status
+from leveret.erasure import Erasure
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
 from leveret.rejections import Rejections
 
@@ -45,11 +47,18 @@ class Sweeper:
     """Sweeps every `settings.period` seconds, give or take a fifth, until it is cancelled."""
 
     def __init__(
-        self, *, upkeep: SweptStore, broker: Broker, rejections: Rejections, settings: SweeperSettings
+        self,
+        *,
+        upkeep: SweptStore,
+        broker: Broker,
+        rejections: Rejections,
+        erasure: Erasure,
+        settings: SweeperSettings,
     ) -> None:
         self._upkeep = upkeep
         self._broker = broker
         self._rejections = rejections
+        self._erasure = erasure
         self._settings = settings
 
     async def run(self) -> None:
@@ -63,6 +72,7 @@ class Sweeper:
 
     async def sweep(self) -> int:
         """One sweep; answers how many predictions were published again. Raises Unavailable."""
+        await self._erasure.collect(hold=self._settings.hold)
         await self._end_overdue()
         if not self._broker.accepting:
             return 0

@@ -20,10 +20,11 @@ from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
 from leveret.config import GatewaySettings
 from leveret.core.card import Card, Listing
-from leveret.core.events import Ending, Entry, Failed, Output, Report, Succeeded
+from leveret.core.events import Ending, Entry, Failed, Output, Report, Reset, Succeeded
 from leveret.core.once import Once
 from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
+from leveret.core.retention import Retention
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
 from leveret.gateway.app import create_app
 
@@ -51,8 +52,8 @@ _LEASE: Final = 60.0
 class Store(SqliteStore):
     """The embedded store; it counts what is asked of it and can be told to be away."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, *, retention: Retention | None = None) -> None:
+        super().__init__(database, retention=retention)
         self.away = False
         self.broken_log: LeveretError | None = None
         self.following = 0
@@ -155,6 +156,9 @@ class Worker:
     async def succeed(self, run: Running, output: bytes = b'"done"') -> bool:
         return await self.end(run, Succeeded(at=time.time(), attempt=run.attempt, output=Raw(output)))
 
+    async def hand_back(self, run: Running) -> bool:
+        return await self.end(run, Reset(at=time.time(), attempt=run.attempt, reason="it was stopped", charged=0))
+
     async def finish(self, run: Running) -> bool:
         return await self.end(run, Succeeded(at=time.time(), attempt=run.attempt))
 
@@ -245,11 +249,15 @@ class Gateway:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, settings: GatewaySettings | None = None, closing: asyncio.Event | None = None
+    folder: Path,
+    *,
+    settings: GatewaySettings | None = None,
+    closing: asyncio.Event | None = None,
+    retention: Retention | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway over new backends in this folder, with the model `local/echo` announced."""
     async with open_database(folder / "leveret.db") as database:
-        store, broker, blobs = Store(database), Broker(database), FileBlobs(folder / "blobs")
+        store, broker, blobs = Store(database, retention=retention), Broker(database), FileBlobs(folder / "blobs")
         await store.announce(ECHO, worker="w1", lease=_LEASE)
         await broker.declare(ECHO.model)
         app = create_app(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pika
 import pytest
 
+from leveret.backends.files import FileBlobs
 from leveret.backends.rabbitmq import RabbitBroker, open_broker
 from leveret.backends.redis.store import RedisStore, open_store
 from leveret.config import SweeperSettings
 from leveret.core.ports import Claimed
 from leveret.core.prediction import Prediction
+from leveret.erasure import Erasure
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from leveret.testing.conformance.arrange import LONG, a_prediction
@@ -63,7 +66,8 @@ def delete_lane(server: RabbitServer, namespace: str) -> None:
 
 def a_sweeper(store: RedisStore, broker: RabbitBroker) -> Sweeper:
     rejections = Rejections(broker=broker, store=store)
-    return Sweeper(upkeep=store, broker=broker, rejections=rejections, settings=NOW)
+    erasure = Erasure(store=store, blobs=FileBlobs(Path("nothing is large here")))
+    return Sweeper(upkeep=store, broker=broker, rejections=rejections, erasure=erasure, settings=NOW)
 
 
 async def test_what_waited_in_a_deleted_lane_is_queued_again_in_a_new_one(

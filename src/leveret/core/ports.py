@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters.
+* Store, six small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Expiry, Letters.
 * Blobs: large values.
 """
 
@@ -210,7 +210,7 @@ class Predictions(Protocol):
     def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
         """The log's entries behind number `after`, then each new one as it comes; ends behind the final one.
 
-        Close it with `contextlib.aclosing`. Raises PredictionNotFound.
+        Close it with `contextlib.aclosing`. Raises PredictionNotFound and DataRemoved.
         """
         ...
 
@@ -225,6 +225,13 @@ class Predictions(Protocol):
         ends the prediction instead. None: it has ended. Raises PredictionNotFound.
         """
         ...
+
+    async def delete(self, prediction: Prediction) -> None:
+        """Remove all that is known of what has ended, with its dead letter and what `once` has remembered of it.
+
+        Nobody finds it any more, and none of its messages begins a run for as long as a record would stay. Its blobs
+        go first. Raises PredictionNotFound and PredictionNotEnded.
+        """
 
 
 class Runs(Protocol):
@@ -302,6 +309,23 @@ class Upkeep(Protocol):
         ...
 
 
+class Expiry(Protocol):
+    """What goes when its time is over. Every call may be repeated. Blobs go first: then nobody has to remember them."""
+
+    async def expired(self, *, hold: float, limit: int) -> list[Prediction]:
+        """What has ended and whose data is due to be removed, or whose record is if that has been (`data_removed`).
+
+        It is not answered to anyone again for `hold` seconds.
+        """
+        ...
+
+    async def remove_data(self, predictions: Sequence[Prediction]) -> None:
+        """Of these, which have ended, remove input, output, logs and events. Their dead letters stay."""
+
+    async def forget(self, predictions: Sequence[Prediction]) -> None:
+        """Remove the records of these, and what `once` has remembered of them."""
+
+
 class Letters(Protocol):
     """The dead letters: what has failed for good, until somebody discards it.
 
@@ -324,8 +348,8 @@ class Letters(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
-    """All five, as one backend class."""
+class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Protocol):
+    """All six, as one backend class."""
 
 
 class Blobs(Protocol):

@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
+from leveret.core.ports import Blobs, Broker, Expiry, Letters, Predictions, Registry
+from leveret.erasure import Erasure
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.catalog import Catalog
@@ -29,7 +30,7 @@ from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 
 
-class GatewayStore(Predictions, Registry, Letters, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Expiry, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
@@ -45,10 +46,9 @@ def create_app(
 
     Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
     """
-    catalog = Catalog(registry=store)
-    confirmations = Confirmations(outbox=store)
+    catalog, confirmations, waits = Catalog(registry=store), Confirmations(outbox=store), Waits()
     views = Views(blobs=blobs, base_url=settings.base_url)
-    waits = Waits()
+    erasure = Erasure(store=store, blobs=blobs)
     intake = Intake(
         store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
     )
@@ -57,7 +57,7 @@ def create_app(
         routes=[  # the first that fits is taken, so the busiest come first
             *_prediction_routes(
                 submit,
-                PredictionPages(store=store, broker=broker, views=views),
+                PredictionPages(store=store, broker=broker, views=views, erasure=erasure),
                 Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
             ),
             *_other_routes(
@@ -66,7 +66,7 @@ def create_app(
                 Health(broker=broker, catalog=catalog),
                 Document(catalog=catalog, views=views),
             ),
-            *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
+            *_admin_routes(LetterPages(store=store, intake=intake, views=views, erasure=erasure)),
         ],
         exception_handlers=HANDLERS,
         lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
@@ -81,6 +81,7 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: St
         Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
         Route("/v1/predictions", submit.to_version, methods=["POST"]),
         Route("/v1/deployments/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
+        Route("/v1/predictions/{prediction_id}", predictions.delete, methods=["DELETE"]),
         Route("/v1/predictions/{prediction_id}/events", streams.events),
         Route("/v1/streams/{prediction_id}", streams.outputs),
         Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),

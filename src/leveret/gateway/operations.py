@@ -9,9 +9,9 @@ from typing import Final
 from msgspec import Struct
 
 from leveret.core.prediction import Priority, Status
-from leveret.gateway import streams
-from leveret.gateway.cancel_after import PATTERN
+from leveret.gateway import cancel_after, streams
 from leveret.gateway.repeats import LONGEST
+from leveret.gateway.retention import PATTERN, SHORTEST
 from leveret.gateway.schemas import REFERENCE, Schema
 
 JSON: Final = "application/json"
@@ -57,7 +57,8 @@ def reference(name: str) -> Schema:
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
     required: Schema = {"input": given, **more}
-    return {"type": "object", "properties": {**required, "priority": _PRIORITY}, "required": list(required)}
+    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION}
+    return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
 
 
 def created(prediction: Schema) -> Mapping[int, Schema]:
@@ -88,6 +89,10 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
 _PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
+_RETENTION: Final[Schema] = {
+    "description": "for how long after its end its data stays: seconds, or a text such as 1h, 30m or 1d12h",
+    "anyOf": [{"type": "number", "minimum": SHORTEST}, {"type": "string", "minLength": 1, "pattern": PATTERN}],
+}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {
@@ -100,7 +105,7 @@ PARAMETERS: Final[Schema] = {
         "header",
         "Cancel-After",
         "cancel it if it has not ended so long after its creation: `30`, `90s`, `5m` or `1h30m45s`, at least 5 s",
-        {"type": "string", "minLength": 1, "pattern": PATTERN},
+        {"type": "string", "minLength": 1, "pattern": cancel_after.PATTERN},
     ),
     "idempotency_key": _parameter(
         "header",
@@ -153,6 +158,15 @@ OPERATIONS: Final = (
         summary="One prediction",
         parameters=("id",),
         answers={200: reference("Prediction")},
+    ),
+    Operation(
+        method="delete",
+        path="/v1/predictions/{prediction_id}",
+        name="deletePrediction",
+        summary="Delete a prediction",
+        description="At once and for good, with its input, output, logs, events and dead letter. It must have ended.",
+        parameters=("id",),
+        answers={204: None},
     ),
     Operation(
         method="get",

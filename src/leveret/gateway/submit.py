@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import aclosing
+from collections.abc import AsyncIterable
+from contextlib import aclosing, suppress
 from typing import Final
 
 import msgspec
@@ -22,27 +23,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.config import GatewaySettings
+from leveret.core.blobs import input_key
 from leveret.core.card import Card
 from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
-from leveret.core.streams import once
+from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, new_id
+from leveret.core.streams import once as at_once
 from leveret.core.wire import CONTENT_TYPE, submitted
 from leveret.errors import (
     BrokerUnavailable,
     IdempotencyMismatch,
     InvalidRequest,
     LeveretError,
+    PredictionNotEnded,
+    PredictionNotFound,
     PublishUnconfirmed,
     Unavailable,
 )
-from leveret.gateway import body, cancel_after, prefer, repeats
+from leveret.gateway import body, cancel_after, prefer, repeats, retention
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
-from leveret.gateway.views import EMPTY, Views
+from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits, gone
 
 _log = structlog.get_logger()
@@ -53,6 +57,7 @@ class Submission(Struct, frozen=True):
 
     input: Raw
     priority: str = Priority.NORMAL
+    retention: float | str | None = None
 
 
 class VersionedSubmission(Submission, frozen=True, kw_only=True):
@@ -111,10 +116,13 @@ class Submit:
 
     async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
         limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
+        keep = retention.seconds(submission.retention, longest=self._settings.max_retention)
         priority = _priority(submission.priority)
         once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
         served.schema.check(submission.input)
-        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit, once=once)
+        accepted = await self._intake.accept(
+            served.card, submission.input, priority=priority, limit=limit, keep=keep, once=once
+        )
         answer = await self._answer(request, accepted, submission.input)
         if once is not None and once.sent is Sent.UNMARKED and gone(request.receive):
             await self._store.missed(accepted.prediction, once)
@@ -167,9 +175,18 @@ class Intake:
         self._inline_limit = inline_limit
 
     async def accept(
-        self, card: Card, given: Raw, *, priority: Priority, limit: float | None, once: Once | None = None
+        self,
+        card: Card,
+        given: Raw,
+        *,
+        priority: Priority,
+        limit: float | None,
+        keep: float | None,
+        once: Once | None,
     ) -> Accepted:
         """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
+
+        Its data stays for `keep` seconds after its end, or for as long as the model says, or else the store.
 
         Or the one that `once` says to be asked for again: whoever has recorded that has queued it, or the sweeper
         does. Raises BrokerUnavailable or QueueRefused, and then it does not run; StoreUnavailable, and then nobody
@@ -177,7 +194,7 @@ class Intake:
         IdempotencyMismatch.
         """
         self._check_broker()
-        fresh = await self._fresh(card, given, priority, limit)
+        fresh = await self._fresh(card, given, priority, limit, keep)
         try:
             prediction = await self._store.create(fresh, once=once)
         except IdempotencyMismatch:
@@ -186,16 +203,16 @@ class Intake:
         if prediction.id != fresh.id:
             await self._discard(fresh)
             return Accepted(prediction, confirmed=True, repeated=True)
-        return Accepted(prediction, await self._queued(prediction))
+        return Accepted(prediction, await self._queued(prediction, once))
 
     async def accept_again(self, prediction: Prediction) -> Accepted:
         """This prediction, whose id follows from what it repeats: accepting it again changes nothing.
 
         So it may not end because the broker does not take it now: it stays in the outbox then, and the sweeper queues
-        it. Raises BrokerUnavailable, and then nothing has happened, or StoreUnavailable.
+        it. Raises BrokerUnavailable, and then nothing has happened, StoreUnavailable, or BlobNotFound.
         """
         self._check_broker()
-        recorded = await self._store.create(prediction)
+        recorded = await self._store.create(await self._with_own_input(prediction))
         if recorded.status is not Status.STARTING:
             return Accepted(recorded, confirmed=True)
         try:
@@ -210,13 +227,15 @@ class Intake:
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
 
-    async def _fresh(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
+    async def _fresh(
+        self, card: Card, given: Raw, priority: Priority, limit: float | None, keep: float | None
+    ) -> Prediction:
         """A prediction that nobody knows yet; what is large of it is stored."""
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
         blob = None
         if len(memoryview(given)) > self._inline_limit:
-            blob = await self._stored(f"inputs/{prediction_id}.json", given)
+            blob = await self._stored(input_key(prediction_id), at_once(bytes(given)))
         return Prediction(
             id=prediction_id,
             model=card.model,
@@ -225,6 +244,7 @@ class Intake:
             input_blob=blob,
             created_at=now,
             priority=priority,
+            retention=keep or card.retention,
             start_by=earliest(now, limit, card.queue_timeout),
             deadline=earliest(now, limit, card.total_timeout),
         )
@@ -237,10 +257,23 @@ class Intake:
             except Unavailable as error:
                 _log.warning("large input left behind", key=fresh.input_blob.key, reason=str(error))
 
-    async def _stored(self, key: str, given: Raw) -> Blob:
-        return await self._blobs.put(key, once(bytes(given)), content_type=CONTENT_TYPE)
+    async def _forget(self, refused: Prediction) -> None:
+        """Whoever sends it again is not to be answered that it was refused."""
+        await self._discard(refused)
+        with suppress(PredictionNotFound, PredictionNotEnded):  # it runs all the same, or somebody has deleted it
+            await self._store.delete(refused)
 
-    async def _queued(self, prediction: Prediction) -> bool:
+    async def _with_own_input(self, prediction: Prediction) -> Prediction:
+        """The prediction with a copy of its large input: that of another one goes when that one's time is over."""
+        blob, key = prediction.input_blob, input_key(prediction.id)
+        if blob is None or blob.key == key:
+            return prediction
+        return replace(prediction, input_blob=await self._stored(key, self._blobs.open(blob)))
+
+    async def _stored(self, key: str, content: AsyncIterable[bytes]) -> Blob:
+        return await self._blobs.put(key, content, content_type=CONTENT_TYPE)
+
+    async def _queued(self, prediction: Prediction, once: Once | None) -> bool:
         """Whether the broker has confirmed it; if not, it stays in the outbox. Raises Unavailable if it was refused."""
         try:
             await self._broker.publish(prediction)
@@ -249,6 +282,8 @@ class Intake:
             return False
         except Unavailable as error:
             await self._store.end(prediction.id, Failed(at=time.time(), error=str(error)))
+            if once is not None and once.sent is not Sent.UNMARKED:
+                await self._forget(prediction)
             raise
         self._confirmations.add(prediction.id)
         return True
@@ -256,6 +291,8 @@ class Intake:
 
 def _shown(accepted: Accepted, given: Raw) -> Prediction:
     """The prediction with its input, which is at hand. Until it has ended it is as it was submitted: see `_result`."""
+    if accepted.prediction.data_removed:
+        return accepted.prediction
     prediction = replace(accepted.prediction, input=given, input_blob=None)
     if not accepted.repeated or prediction.status.terminal:
         return prediction

@@ -16,21 +16,25 @@ from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, S
 from leveret.core.letters import DeadLetter
 from leveret.core.once import Once
 from leveret.core.ports import Running
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import EMPTY, Prediction
+from leveret.core.retention import Retention
 from leveret.core.retry import LOST_WORKER, TOLERANCE
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
 _ATTEMPT: Final = b'"attempt":'
 _CHARGED: Final = b'"charged":'
+_DATA: Final = ("output", "output_blob", "live", "retention")
+"""The fields that go with the data of a record."""
 
 
 class Commands:
     """Makes the commands; the scripts know nothing of the lifecycle but what they are told here."""
 
-    def __init__(self, *, keys: Keys, scripts: Scripts) -> None:
+    def __init__(self, *, keys: Keys, scripts: Scripts, retention: Retention | None = None) -> None:
         self._keys = keys
         self._scripts = scripts
+        self._retention = retention or Retention()
 
     def create(self, prediction: Prediction, *, at: float, once: Once | None = None) -> Command:
         """Record it, unless it is sent again; the script chooses its lane."""
@@ -76,7 +80,7 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.expiry)
         return _call(
             self._scripts.transition,
             (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
@@ -93,6 +97,21 @@ class Commands:
             *absent,
             *present,
         )
+
+    def remove(self, prediction: Prediction, *, at: float) -> Command:
+        """Remove its data; the record stays as long as it should, counted from its end."""
+        if not self._retention.record:
+            return self._remove(prediction, "", "")
+        return self._remove(prediction, _milliseconds(self._retention.remaining(prediction, at=at)), "")
+
+    def delete(self, prediction: Prediction) -> Command:
+        """Remove everything but a stub."""
+        return self._remove(prediction, _milliseconds(self._retention.stub), 1)
+
+    def forget(self, prediction: Prediction) -> Command:
+        """Remove its record."""
+        keys = (*self._of(prediction.id), self._keys.expiry, self._keys.account(prediction.account))
+        return _call(self._scripts.forget, keys, prediction.id)
 
     def cancel(self, prediction_id: str) -> Command:
         """Record that a cancel is requested of what runs."""
@@ -149,7 +168,7 @@ class Commands:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
     def _create(self, prediction: Prediction, at: float, lane: Part, created: Part, once: Once | None) -> Command:
-        account = prediction.account
+        account, retention = prediction.account, prediction.retention or self._retention.data
         keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
         return _call(
             self._scripts.create,
@@ -165,8 +184,15 @@ class Commands:
             created,
             _moment(deadlines.due(prediction)),
             *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
+            _milliseconds(retention) if retention else "",
             *lanes.thresholds(prediction.priority),
         )
+
+    def _remove(self, prediction: Prediction, rest: Part, hidden: Part) -> Command:
+        keys = (*self._of(prediction.id), self._keys.expiry, self._keys.account(prediction.account))
+        spec = wire.encode(replace(prediction, input=EMPTY))
+        letter = self._letter(prediction.id)
+        return _call(self._scripts.remove, (*keys, *letter), prediction.id, spec, rest, hidden, *_DATA)
 
     def _of(self, prediction_id: str) -> tuple[str, str]:
         return self._keys.record(prediction_id), self._keys.log(prediction_id)

@@ -1,7 +1,8 @@
 """The keys: what is kept where.
 
 {ns}:p:{id}             hash    the record: `spec` is the prediction as it was submitted, the other fields are what
-                                its events have made of it (an absent one has its default) and the run's lease
+                                its events have made of it (an absent one has its default) and the run's lease;
+                                a deleted one is `gone`, and only keeps its messages from running
 {ns}:e:{id}             list    the log, one JSON event per entry; also the channel on which new ones are published
 {ns}:account:{account}  zset    its predictions, for listing
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
@@ -9,6 +10,7 @@
 {ns}:waiting            zset    known to be queued and not begun, by since when, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
+{ns}:expiry             zset    ended, by when its data, or then its record, is to go, in ms
 {ns}:cards              hash    the cards by model
 {ns}:dead             zset    the ids of the dead letters, for listing
 {ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
@@ -35,6 +37,7 @@ class Keys:
         self.waiting = f"{namespace}:waiting"
         self.leases = f"{namespace}:leases"
         self.deadlines = f"{namespace}:deadlines"
+        self.expiry = f"{namespace}:expiry"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
         self.dead = f"{namespace}:dead"

@@ -16,6 +16,7 @@ from leveret.backends.redis import claims, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
+from leveret.backends.redis.expiry import RedisExpiry
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
@@ -27,6 +28,7 @@ from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
+from leveret.core.retention import Retention
 from leveret.errors import IdempotencyMismatch, PredictionNotFound
 
 _PAGE: Final = 500
@@ -52,7 +54,9 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_store(url: str, *, namespace: str = "leveret", patience: float = 30.0) -> AsyncIterator[RedisStore]:
+async def open_store(
+    url: str, *, namespace: str = "leveret", patience: float = 30.0, retention: Retention | None = None
+) -> AsyncIterator[RedisStore]:
     """The store at `url`, even if there is no server now: it is tried further in the background.
 
     A call waits up to `patience` seconds for a server that is away. Raises InvalidSetting.
@@ -62,7 +66,7 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
     loaded = scripts.load()
     batcher = Batcher(connector, scripts=list(loaded), patience=patience)
     subscriptions = Subscriptions(connector, patience=patience)
-    commands = Commands(keys=keys, scripts=loaded)
+    commands = Commands(keys=keys, scripts=loaded, retention=retention)
     logs = Logs(batcher=batcher, subscriptions=subscriptions, commands=commands, keys=keys)
     tasks = [asyncio.create_task(batcher.run()), asyncio.create_task(subscriptions.run())]
     for task in tasks:
@@ -74,7 +78,7 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters):
+class RedisStore(RedisLetters, RedisExpiry):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
@@ -88,13 +92,20 @@ class RedisStore(RedisLetters):
         (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time(), once=once)])
         match reply:
             case bytes(repeated):
-                return await self.get(repeated.decode())
+                return await self._repeated(prediction, repeated.decode())
             case answer if answer == _EXISTS:
                 return await self.get(prediction.id)
             case answer if answer == _MISMATCH:
                 raise IdempotencyMismatch
         lane = replies.number(reply)
         return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+
+    async def _repeated(self, prediction: Prediction, earlier: str) -> Prediction:
+        """What it repeats; if that was deleted just now, it is a prediction of its own."""
+        try:
+            return await self.get(earlier)
+        except PredictionNotFound:
+            return await self.create(prediction)
 
     async def missed(self, prediction: Prediction, once: Once) -> None:
         """See core.ports.Predictions."""
@@ -268,7 +279,8 @@ class RedisStore(RedisLetters):
         if not prediction_ids:
             return []
         answers = await self._batcher.send([("HGETALL", self._keys.record(one)) for one in prediction_ids])
-        return [record.decode(fields) for answer in answers if (fields := replies.mapping(answer))]
+        found = [record.decode(fields) for answer in answers if (fields := replies.mapping(answer))]
+        return [snapshot for snapshot in found if not snapshot.gone]
 
     async def _whole(self, snapshots: Sequence[Snapshot]) -> list[Prediction]:
         """The predictions with everything that stands only in the logs."""

@@ -46,6 +46,12 @@ def expire(connection: Connection, *, at: float) -> None:
     connection.execute("DELETE FROM missed WHERE expires_at <= ?", (at,))
 
 
+def forget(connection: Connection, prediction_id: str) -> None:
+    """The prediction is gone, and nothing repeats it any more."""
+    connection.execute("DELETE FROM once WHERE prediction = ?", (prediction_id,))
+    connection.execute("DELETE FROM missed WHERE prediction = ?", (prediction_id,))
+
+
 def _remembered(connection: Connection, prediction: Prediction, once: Once, *, at: float) -> str | None:
     row = connection.execute(
         "SELECT prediction, fingerprint FROM once WHERE account = ? AND key = ? AND expires_at > ?",

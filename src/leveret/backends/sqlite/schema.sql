@@ -32,7 +32,12 @@ CREATE TABLE IF NOT EXISTS predictions (
     due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
     mend_at      REAL NOT NULL DEFAULT 0,            -- from when the sweeper may find that the lease has lapsed
-    overdue_at   REAL                                -- from when the sweeper may find that a deadline has passed
+    overdue_at   REAL,                               -- from when the sweeper may find that a deadline has passed
+
+    retention    REAL,                               -- seconds that the data stays after the end; NULL: for ever
+    expires_at   REAL,                               -- from when the data, or then the record, is to go
+    removed      INTEGER NOT NULL DEFAULT 0,         -- whether the data has gone
+    gone         INTEGER NOT NULL DEFAULT 0          -- whether it was deleted, and only keeps its messages from running
 );
 
 -- For search, and for how much an account has outstanding. An id sorts by time.
@@ -40,6 +45,7 @@ CREATE INDEX IF NOT EXISTS predictions_by_status ON predictions (account, status
 CREATE INDEX IF NOT EXISTS predictions_by_model ON predictions (account, model, status, id);
 CREATE INDEX IF NOT EXISTS predictions_running ON predictions (mend_at) WHERE status = 'processing';
 CREATE INDEX IF NOT EXISTS predictions_with_deadline ON predictions (overdue_at) WHERE overdue_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS predictions_expiring ON predictions (expires_at) WHERE expires_at IS NOT NULL;
 
 -- The logs. Number 0 is the prediction as it was submitted; the events are numbered from 1.
 CREATE TABLE IF NOT EXISTS log (
@@ -102,6 +108,7 @@ CREATE TABLE IF NOT EXISTS missed (
     expires_at REAL NOT NULL,
     PRIMARY KEY (account, key, prediction)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS missed_by_prediction ON missed (prediction);
 
 -- The broker --------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@
 -- ARGV: id, spec, status, attempt, charged, the first event, owner (of what is outstanding),
 --   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms,
 --   when its deadline passes in ms ('': it has none), how it is sent ('': once), its fingerprint,
---   for how many ms it is remembered, thresholds...
-local id, spec, status, attempt, charged, event, owner, lane, created, due, sent, fingerprint, lifetime =
-  unpack(ARGV, 1, 13)
+--   for how many ms it is remembered, for how many ms its data stays after its end ('': for ever), thresholds...
+local id, spec, status, attempt, charged, event, owner, lane, created, due, sent, fingerprint, lifetime, retention =
+  unpack(ARGV, 1, 14)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
@@ -33,7 +33,7 @@ end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 14, #ARGV do
+  for place = 15, #ARGV do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -44,12 +44,16 @@ redis.call('HSET', KEYS[1], 'spec', spec, 'status', status, 'attempt', attempt, 
 if charged ~= '0' then
   redis.call('HSET', KEYS[1], 'charged', charged)
 end
+if retention ~= '' then
+  redis.call('HSET', KEYS[1], 'retention', retention)
+end
 if due ~= '' then
   redis.call('HSET', KEYS[1], 'bounded', 1)
   redis.call('ZADD', KEYS[6], due, id)
 end
 if sent ~= '' and sent ~= 'unmarked' then
   redis.call('SET', KEYS[7], fingerprint .. ' ' .. id, 'PX', lifetime)
+  redis.call('HSET', KEYS[1], 'once', KEYS[7])
 end
 redis.call('RPUSH', KEYS[2], event)
 redis.call('ZADD', KEYS[3], 0, id)
