@@ -15,10 +15,10 @@ from typing import Final, Protocol
 
 import structlog
 
-from leveret.core.blobs import outputs
+from leveret.core.blobs import inputs, may_have_outputs, outputs
 from leveret.core.letters import DeadLetter
 from leveret.core.ports import Blobs, Expiry
-from leveret.core.prediction import Blob, Prediction, Status
+from leveret.core.prediction import Prediction, Status
 from leveret.errors import DeadLetterNotFound, PredictionNotFound, Unavailable
 
 LIMIT: Final = 200
@@ -64,11 +64,11 @@ class Erasure:
         """
         found, removed = LIMIT, 0
         while found == LIMIT:
-            expired = await self._store.expired(hold=hold, limit=LIMIT)
+            expired = await self._store.outlived(hold=hold, limit=LIMIT)
             cleared = await asyncio.gather(*[self._cleared(prediction) for prediction in expired])
             ready = [prediction for prediction, done in zip(expired, cleared, strict=True) if done]
             await self._store.remove_data([prediction for prediction in ready if not prediction.data_removed])
-            await self._store.forget([prediction for prediction in ready if prediction.data_removed])
+            await self._store.remove_records([prediction for prediction in ready if prediction.data_removed])
             found, removed = len(expired), removed + len(ready)
         if removed:
             _log.info("removed what was kept long enough", predictions=removed)
@@ -77,7 +77,7 @@ class Erasure:
     async def erase(self, prediction: Prediction) -> None:
         """Remove what has ended, at once. Raises Unavailable, PredictionNotFound and PredictionNotEnded."""
         if prediction.status.terminal:
-            await self._remove([*outputs(prediction), *_input(prediction)])
+            await self._clear(_outputs(prediction) + _inputs(prediction))
         await self._store.delete(prediction)
 
     async def discard(self, letter: DeadLetter) -> None:
@@ -86,22 +86,22 @@ class Erasure:
         Looks twice, since the prediction's own time may be over just then.
         """
         prediction = letter.prediction
-        kept = [] if prediction is None else _input(prediction)
+        kept = [] if prediction is None else _inputs(prediction)
         alone = bool(kept) and await self._is_removed(letter.id)
         if alone:
-            await self._remove(kept)
+            await self._clear(kept)
         await self._store.discard([letter.id])
         if kept and not alone and await self._is_removed(letter.id):
-            await self._remove(kept)
+            await self._clear(kept)
 
     async def _cleared(self, prediction: Prediction) -> bool:
         """Whether its blobs are removed, as far as nobody needs them any more."""
-        blobs = [] if prediction.data_removed else outputs(prediction)
+        folders = [] if prediction.data_removed else _outputs(prediction)
         try:
             if not await self._has_letter(prediction):
-                blobs += _input(prediction)
+                folders += _inputs(prediction)
             async with self._room:
-                await self._remove(blobs)
+                await self._clear(folders)
         except Unavailable as error:
             _log.warning("not removed yet", id=prediction.id, reason=str(error))
             return False
@@ -123,10 +123,14 @@ class Erasure:
         except PredictionNotFound:
             return True
 
-    async def _remove(self, blobs: Sequence[Blob]) -> None:
-        for blob in blobs:
-            await self._blobs.delete(blob)
+    async def _clear(self, folders: Sequence[str]) -> None:
+        for folder in folders:
+            await self._blobs.clear(folder)
 
 
-def _input(prediction: Prediction) -> list[Blob]:
-    return [] if prediction.input_blob is None else [prediction.input_blob]
+def _inputs(prediction: Prediction) -> list[str]:
+    return [] if prediction.input_blob is None else [inputs(prediction.id)]
+
+
+def _outputs(prediction: Prediction) -> list[str]:
+    return [outputs(prediction.id)] if may_have_outputs(prediction) else []

@@ -152,7 +152,7 @@ async def test_what_cannot_be_removed_now_is_removed_later(
         raise StoreUnavailable(reason="the disk is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(gateway.blobs, "delete", away)
+        patch.setattr(gateway.blobs, "clear", away)
         await eventually(lambda: erasure(gateway).collect(hold=0.01), bool)
         assert {ids[0]} == {one for one in ids if not (await gateway.store.get(one)).data_removed}
     await removed(gateway, ids[0])
@@ -214,20 +214,20 @@ async def dead(gateway: Gateway, *, ago: float = 0.0) -> Running:
 async def test_a_dead_letter_keeps_its_input_and_can_be_run_again(gateway: Gateway, tmp_path: Path) -> None:
     run = await dead(gateway)
     gone = await removed(gateway, run.id)
-    await gateway.store.forget([gone])
+    await gateway.store.remove_records([gone])
     kept = files(tmp_path)
 
     shown = await gateway.client.get(f"/admin/v1/dead/{run.id}")
     again = await gateway.client.post(f"/admin/v1/dead/{run.id}/retry")
 
     fresh = await gateway.store.get(again.json()["id"])
-    assert [f"inputs/{run.id}.json"] == kept
+    assert [f"inputs/{run.id}/input.json"] == kept
     assert ({"text": LARGE}, 201, {"text": LARGE}) == (
         shown.json()["input"],
         again.status_code,
         again.json()["input"],
     )
-    assert [f"inputs/{fresh.id}.json"] == files(tmp_path)
+    assert [f"inputs/{fresh.id}/input.json"] == files(tmp_path)
     assert fresh.input_blob is not None
 
 
@@ -237,7 +237,7 @@ async def test_a_retry_has_its_own_copy_of_the_input(gateway: Gateway, tmp_path:
 
     await removed(gateway, run.id)
 
-    assert [f"inputs/{again.json()['id']}.json"] == files(tmp_path)
+    assert [f"inputs/{again.json()['id']}/input.json"] == files(tmp_path)
     assert {"text": LARGE} == (await gateway.client.get(f"/v1/predictions/{again.json()['id']}")).json()["input"]
 
 
@@ -269,7 +269,7 @@ async def test_a_purge_that_died_halfway_leaves_nothing_in_the_end(gateway: Gate
     run = await dead(gateway, ago=30 * 24 * 3600)
     await removed(gateway, run.id)
     await gateway.store.discard([run.id])  # and it died before it could remove the input
-    assert [f"inputs/{run.id}.json"] == files(tmp_path)
+    assert [f"inputs/{run.id}/input.json"] == files(tmp_path)
 
     await erasure(gateway).collect(hold=60.0)
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +65,11 @@ class FileBlobs:
         """See core.ports.Blobs. Of the folders that it leaves empty the outermost stays."""
         if BLOB_KEY.fullmatch(blob.key):
             await _in_thread(_delete, self._folder, blob.key)
+
+    async def clear(self, folder: str) -> None:
+        """See core.ports.Blobs."""
+        if BLOB_KEY.fullmatch(folder):
+            await _in_thread(_clear, self._folder / folder)
 
 
 class _Incoming:
@@ -151,6 +157,18 @@ def _delete(folder: Path, key: str) -> None:
         try:
             (folder / above).rmdir()
         except OSError:  # it is not empty, or it has gone
+            return
+
+
+def _clear(folder: Path) -> None:
+    while True:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:  # it has gone, or somebody removes the same: what is left of it is seen to now
+            if not folder.is_dir():
+                return
+        except NotADirectoryError:
+            folder.unlink(missing_ok=True)
             return
 
 

@@ -312,7 +312,7 @@ class Upkeep(Protocol):
 class Expiry(Protocol):
     """What goes when its time is over. Every call may be repeated. Blobs go first: then nobody has to remember them."""
 
-    async def expired(self, *, hold: float, limit: int) -> list[Prediction]:
+    async def outlived(self, *, hold: float, limit: int) -> list[Prediction]:
         """What has ended and whose data is due to be removed, or whose record is if that has been (`data_removed`).
 
         It is not answered to anyone again for `hold` seconds.
@@ -322,7 +322,7 @@ class Expiry(Protocol):
     async def remove_data(self, predictions: Sequence[Prediction]) -> None:
         """Of these, which have ended, remove input, output, logs and events. Their dead letters stay."""
 
-    async def forget(self, predictions: Sequence[Prediction]) -> None:
+    async def remove_records(self, predictions: Sequence[Prediction]) -> None:
         """Remove the records of these, and what `once` has remembered of them."""
 
 
@@ -365,3 +365,6 @@ class Blobs(Protocol):
 
     async def delete(self, blob: Blob) -> None:
         """Remove it; nothing happens if it is gone already."""
+
+    async def clear(self, folder: str) -> None:
+        """Remove everything of which the key begins with this folder, such as `outputs/ID`, of two segments."""

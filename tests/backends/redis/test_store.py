@@ -206,7 +206,7 @@ async def test_nothing_at_all_is_left_of_what_is_forgotten(store: RedisStore, li
 
     ended = await store.get(run.id)
     await store.remove_data([ended])
-    await store.forget([ended, deleted])
+    await store.remove_records([ended, deleted])
 
     assert await keys(line, namespace) == []
 

@@ -25,7 +25,7 @@ class RedisExpiry:
         self._commands = commands
         self._keys = keys
 
-    async def expired(self, *, hold: float, limit: int) -> list[Prediction]:
+    async def outlived(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Expiry."""
         (due,) = await self._batcher.send([self._commands.due(self._keys.expiry, age=0, hold=hold, limit=limit)])
         ids = [prediction_id.decode() for prediction_id in replies.strings(due)]
@@ -44,7 +44,7 @@ class RedisExpiry:
             now = time.time()
             await self._batcher.send([self._commands.remove(prediction, at=now) for prediction in predictions])
 
-    async def forget(self, predictions: Sequence[Prediction]) -> None:
+    async def remove_records(self, predictions: Sequence[Prediction]) -> None:
         """See core.ports.Expiry."""
         if predictions:
             await self._batcher.send([self._commands.forget(prediction) for prediction in predictions])

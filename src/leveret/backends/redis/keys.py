@@ -16,6 +16,7 @@
 {ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
 {ns}:dead:{id}        hash    a dead letter: its `model`, `body` and `failure`
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
+{ns}:blobs:{a/b}        set     the keys of the large values whose `key` begins with these two segments
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
 {ns}:once:{account}:{key}    string  a create that may be sent again: its fingerprint and the prediction; expires
@@ -46,6 +47,7 @@ class Keys:
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"
+        self._folders = f"{namespace}:blobs:"
         self._accounts = f"{namespace}:account:"
         self._letters = f"{namespace}:dead:"
         self._once = f"{namespace}:once:"
@@ -70,6 +72,10 @@ class Keys:
     def blob(self, key: str) -> str:
         """A large value."""
         return self._blobs + key
+
+    def blob_folder(self, key: str) -> str:
+        """The large values whose keys begin with the same two segments."""
+        return self._folders + "/".join(key.split("/")[:2])
 
     def once(self, account: str, once: Once) -> str:
         """What is remembered of a create."""

@@ -15,7 +15,7 @@ from leveret.core.retention import Retention
 from leveret.errors import PredictionNotEnded, PredictionNotFound
 
 
-def expired(connection: Connection, *, hold: float, limit: int) -> list[Prediction]:
+def outlived(connection: Connection, *, hold: float, limit: int) -> list[Prediction]:
     """See core.ports.Expiry."""
     now = time.time()
     repeats.expire(connection, at=now)
@@ -50,7 +50,7 @@ def delete(connection: Connection, *, prediction: Prediction, retention: Retenti
     repeats.forget(connection, prediction.id)
 
 
-def forget(connection: Connection, *, predictions: Sequence[Prediction]) -> None:
+def remove_records(connection: Connection, *, predictions: Sequence[Prediction]) -> None:
     """See core.ports.Expiry."""
     for prediction in predictions:
         record = records.find(connection, prediction.id)

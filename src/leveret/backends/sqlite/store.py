@@ -126,18 +126,18 @@ class SqliteStore:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.overdue, hold=hold, limit=limit))
 
-    async def expired(self, *, hold: float, limit: int) -> list[Prediction]:
+    async def outlived(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Expiry."""
-        return await self._database.write(partial(expiry.expired, hold=hold, limit=limit))
+        return await self._database.write(partial(expiry.outlived, hold=hold, limit=limit))
 
     async def remove_data(self, predictions: Sequence[Prediction]) -> None:
         """See core.ports.Expiry."""
         removing = partial(expiry.remove_data, predictions=predictions, retention=self._retention)
         await self._database.write(removing)
 
-    async def forget(self, predictions: Sequence[Prediction]) -> None:
+    async def remove_records(self, predictions: Sequence[Prediction]) -> None:
         """See core.ports.Expiry."""
-        await self._database.write(partial(expiry.forget, predictions=predictions))
+        await self._database.write(partial(expiry.remove_records, predictions=predictions))
 
     async def letters(self, *, before: str | None = None, limit: int, model: str | None = None) -> list[DeadLetter]:
         """See core.ports.Letters."""

@@ -1,4 +1,4 @@
-"""What the sweeper, and who deletes, may expect of a Store: expired, remove_data, forget, delete."""
+"""What the sweeper, and who deletes, may expect of a Store: outlived, remove_data, remove_records, delete."""
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ async def ended(store: Store, prediction: Prediction) -> Prediction:
     return await store.get(prediction.id)
 
 
-async def expired(store: Store, count: int = 1, *, hold: float = LONG) -> list[Prediction]:
+async def due(store: Store, count: int = 1, *, hold: float = LONG) -> list[Prediction]:
     """So many that are due, as soon as there are."""
     found: list[Prediction] = []
 
     async def more() -> list[Prediction]:
-        found.extend(await store.expired(hold=hold, limit=10))
+        found.extend(await store.outlived(hold=hold, limit=10))
         return found
 
     return await eventually(more, lambda found: len(found) >= count)
 
 
 class ExpiryConformance:
-    """expired, remove_data and forget."""
+    """outlived, remove_data and remove_records."""
 
     async def test_what_has_ended_expires_after_its_retention(self, store: Store) -> None:
         before = await ended(store, brief())
 
-        (found,) = await expired(store)
+        (found,) = await due(store)
 
         assert found.completed_at is not None
         assert found.id == before.id
@@ -81,7 +81,7 @@ class ExpiryConformance:
         await ended(store, a_prediction())
         last = await ended(store, brief())
 
-        assert [found.id for found in await expired(store)] == [last.id]
+        assert [found.id for found in await due(store)] == [last.id]
 
     async def test_it_expires_however_it_has_ended(self, store: Store) -> None:
         waiting, rebuilt = await store.create(brief()), brief()
@@ -91,20 +91,20 @@ class ExpiryConformance:
         dying = await store.create(brief())
         await store.end(dying.id, Failed(at=time.time(), error="no", dead=Why.UNDELIVERABLE))
 
-        assert {one.id for one in await expired(store, 3)} == {waiting.id, rebuilt.id, dying.id}
+        assert {one.id for one in await due(store, 3)} == {waiting.id, rebuilt.id, dying.id}
 
     async def test_what_was_answered_is_held_and_answered_again(self, store: Store) -> None:
         ended_ = await ended(store, brief())
-        await expired(store, hold=SHORT)
+        await due(store, hold=SHORT)
 
-        assert [one.id for one in await expired(store)] == [ended_.id]
-        assert await store.expired(hold=LONG, limit=10) == []
+        assert [one.id for one in await due(store)] == [ended_.id]
+        assert await store.outlived(hold=LONG, limit=10) == []
 
-    async def test_expired_answers_no_more_than_its_limit_and_nothing_twice(self, store: Store) -> None:
+    async def test_outlived_answers_no_more_than_its_limit_and_nothing_twice(self, store: Store) -> None:
         ids = {(await ended(store, brief())).id for _ in range(5)}
         await asyncio.sleep(2 * SHORT)
 
-        pages = await asyncio.gather(*[store.expired(hold=LONG, limit=2) for _ in range(4)])
+        pages = await asyncio.gather(*[store.outlived(hold=LONG, limit=2) for _ in range(4)])
 
         assert sorted(len(page) for page in pages) == [0, 1, 2, 2]
         assert {one.id for page in pages for one in page} == ids
@@ -144,7 +144,7 @@ class ExpiryConformance:
         prediction = await store.create(a_prediction())
 
         await store.remove_data([prediction])
-        await store.forget([prediction])
+        await store.remove_records([prediction])
 
         assert await store.get(prediction.id) == prediction
 
@@ -165,17 +165,17 @@ class ExpiryConformance:
         long_ago = time.time() - 30 * 24 * 3600
         run = await claimed(store, await store.create(brief()))
         await settle(store, run, replace(succeeded(run), at=long_ago))
-        await store.remove_data(await expired(store))
+        await store.remove_data(await due(store))
 
-        (due,) = await expired(store)
+        (found,) = await due(store)
 
-        assert (due.id, due.data_removed) == (run.id, True)
+        assert (found.id, found.data_removed) == (run.id, True)
 
     async def test_the_record_stays_until_its_own_time_is_over(self, store: Store) -> None:
         await ended(store, brief())
-        await store.remove_data(await expired(store))
+        await store.remove_data(await due(store))
 
-        assert await store.expired(hold=LONG, limit=10) == []
+        assert await store.outlived(hold=LONG, limit=10) == []
 
     async def test_what_is_forgotten_is_as_if_it_had_never_been(self, store: Store) -> None:
         first = await store.create(brief(), once=ONCE)
@@ -183,14 +183,14 @@ class ExpiryConformance:
         await store.remove_data([await store.get(first.id)])
 
         for _ in range(2):
-            await store.forget([first])
+            await store.remove_records([first])
 
         with pytest.raises(PredictionNotFound):
             await store.get(first.id)
         with pytest.raises(PredictionNotFound):
             await whole_log(store, first.id)
         assert await store.search(Query(account="alice")) == []
-        assert await store.expired(hold=LONG, limit=10) == []
+        assert await store.outlived(hold=LONG, limit=10) == []
         assert (await store.create(a_prediction(), once=ONCE)).id != first.id
 
     async def test_a_key_that_another_one_has_taken_over_stays(self, store: Store) -> None:
@@ -198,7 +198,7 @@ class ExpiryConformance:
         first, second = [await store.create(brief(), once=tries[0]) for _ in range(2)]
         await store.end(first.id, canceled())
 
-        await store.forget([first])
+        await store.remove_records([first])
 
         assert await store.create(a_prediction(), once=tries[1]) == second
 
@@ -208,7 +208,7 @@ class ExpiryConformance:
         before = await store.get(prediction.id)
 
         await store.remove_data([before])
-        await store.forget([before])
+        await store.remove_records([before])
 
         asked = (await store.letter(prediction.id)).prediction
         assert asked is not None
@@ -216,11 +216,11 @@ class ExpiryConformance:
 
     async def test_nothing_of_nothing(self, store: Store) -> None:
         await store.remove_data([a_prediction()])
-        await store.forget([a_prediction()])
+        await store.remove_records([a_prediction()])
         await store.remove_data([])
-        await store.forget([])
+        await store.remove_records([])
 
-        assert await store.expired(hold=LONG, limit=10) == []
+        assert await store.outlived(hold=LONG, limit=10) == []
 
 
 class DeleteConformance:
@@ -294,7 +294,7 @@ class DeleteConformance:
         with pytest.raises(PredictionNotFound):
             await store.get(before.id)
         await asyncio.sleep(2 * SHORT)
-        assert await store.expired(hold=LONG, limit=10) == []
+        assert await store.outlived(hold=LONG, limit=10) == []
 
     async def test_its_dead_letter_goes_with_it(self, store: Store) -> None:
         prediction, other = [await store.create(a_prediction()) for _ in range(2)]
