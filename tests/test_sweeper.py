@@ -19,10 +19,12 @@ from leveret import sweeper as sweeper_module
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
-from leveret.core.ports import Broker, Claimed, Finished, Pulse, Running
+from leveret.core.ports import Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
 from leveret.erasure import Erasure
+from leveret.gateway.views import Views
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from tests.worker.arrange import PATIENCE, Embedded, opened, take_one
 
@@ -39,16 +41,14 @@ async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
         yield family
 
 
-def sweeper(family: Embedded, settings: SweeperSettings = NOW) -> Sweeper:
-    return sweeper_of(family, family.broker, settings)
-
-
-def sweeper_of(family: Embedded, broker: Broker, settings: SweeperSettings = NOW) -> Sweeper:
+def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: SqliteBroker | None = None) -> Sweeper:
+    asked, store = broker or family.broker, family.store
     return Sweeper(
-        upkeep=family.store,
-        broker=broker,
-        rejections=Rejections(broker=broker, store=family.store),
-        erasure=Erasure(store=family.store, blobs=family.blobs),
+        upkeep=store,
+        broker=asked,
+        rejections=Rejections(broker=asked, store=store),
+        replies=Replies(broker=asked, store=store, show=Views(blobs=family.blobs, base_url="").message, hold=60.0),
+        erasure=Erasure(store=store, blobs=family.blobs),
         settings=settings,
     )
 
@@ -121,7 +121,7 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
 ) -> None:
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
-    await sweeper_of(family, Away(family.database)).sweep()
+    await sweeper(family, broker=Away(family.database)).sweep()
 
     record = await family.store.get(prediction.id)
     assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)

@@ -26,8 +26,12 @@ Given: TypeAlias = Mapping[str, Value]
 FILE: Final = Path("leveret.toml")
 _PREFIX: Final = "LEVERET_"
 
-FOR_CLIENTS: Final = frozenset({"LEVERET_URL"})
-"""Variables that are no options of a process here: they tell commands where a gateway is."""
+FOR_CLIENTS: Final = frozenset({"LEVERET_URL", "LEVERET_TOKEN", "LEVERET_WEBHOOK_SECRET"})
+"""Variables that are no options of a process here: they tell clients where a gateway is, who they are, and whom they
+believe."""
+
+GATEWAY_URL: Final = "http://127.0.0.1:8000"
+"""Where clients look for a gateway if nobody tells them."""
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 SecondsOrNever: TypeAlias = Annotated[float, Meta(ge=0)]
@@ -42,7 +46,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
     max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
-    keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
+    keep_alive: Annotated[Seconds, Meta(description="seconds between signs of life on a silent stream or socket")] = (
+        15.0
+    )
+    max_watches: Annotated[int, Meta(ge=1, description="predictions that one socket may watch at once")] = 1000
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
     max_retention: Annotated[Seconds, Meta(description="longest `retention` a request may ask for, in seconds")] = (
         2_592_000.0

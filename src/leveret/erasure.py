@@ -75,7 +75,7 @@ class Erasure:
         return removed
 
     async def erase(self, prediction: Prediction) -> None:
-        """Remove what has ended, at once. Raises Unavailable, PredictionNotFound and PredictionNotEnded."""
+        """Remove what has ended, at once. Raises Unavailable, PredictionNotFound and NotEnded."""
         if prediction.status.terminal:
             await self._clear(_outputs(prediction) + _inputs(prediction))
         await self._store.delete(prediction)

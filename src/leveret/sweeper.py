@@ -1,12 +1,13 @@
 """The sweeper: mends what a crash left behind. Any number may run; what one has taken the others leave alone.
 
-1. What was kept for as long as it should is removed.
-2. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
-3. A prediction whose publish was never confirmed is published again, under the same id.
-4. A run whose lease has expired gets a message again, so that another worker takes it.
-5. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
+1. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
+2. A prediction whose publish was never confirmed is published again, under the same id.
+3. A run whose lease has expired gets a message again, so that another worker takes it.
+4. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
    disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
-6. What the broker has given up becomes a dead letter.
+5. What the broker has given up becomes a dead letter.
+6. Replies that are still owed to who asked over AMQP are sent.
+7. What was kept for as long as it should is removed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from leveret.core.prediction import Prediction, Status
 from leveret.erasure import Erasure
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 
 LIMIT: Final = 1000
 """How many predictions one sweep takes of each kind."""
@@ -52,12 +54,14 @@ class Sweeper:
         upkeep: SweptStore,
         broker: Broker,
         rejections: Rejections,
+        replies: Replies,
         erasure: Erasure,
         settings: SweeperSettings,
     ) -> None:
         self._upkeep = upkeep
         self._broker = broker
         self._rejections = rejections
+        self._replies = replies
         self._erasure = erasure
         self._settings = settings
 
@@ -72,10 +76,12 @@ class Sweeper:
 
     async def sweep(self) -> int:
         """One sweep; answers how many predictions were published again. Raises Unavailable."""
-        await self._erasure.collect(hold=self._settings.hold)
         await self._end_overdue()
-        if not self._broker.accepting:
-            return 0
+        mended = await self._mend() if self._broker.accepting else 0
+        await self._erasure.collect(hold=self._settings.hold)  # behind the replies, which want the data
+        return mended
+
+    async def _mend(self) -> int:
         settings = self._settings
         unconfirmed = await self._upkeep.unpublished(age=settings.outbox_age, hold=settings.hold, limit=LIMIT)
         sent = await self._publish(unconfirmed, "its publish was never confirmed")
@@ -85,6 +91,7 @@ class Sweeper:
         revived = await self._publish(lapsed, "its worker was lost")
         stranded = await self._publish(await self._stranded(), "its lane has lost it")
         await self._rejections.collect()
+        await self._replies.collect()
         return len(sent) + len(revived) + len(stranded)
 
     async def _end_overdue(self) -> None:

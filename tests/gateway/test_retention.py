@@ -181,8 +181,8 @@ async def test_what_has_not_ended_is_not_deleted(gateway: Gateway) -> None:
 
     answers = [await gateway.client.delete(f"/v1/predictions/{one}") for one in (waiting, running)]
 
-    assert [(409, "prediction_not_ended")] * 2 == [(one.status_code, one.json()["code"]) for one in answers]
-    assert "cancel it first" in answers[0].json()["detail"]
+    assert [(409, "not_ended")] * 2 == [(one.status_code, one.json()["code"]) for one in answers]
+    assert "or cancel it first" in answers[0].json()["detail"]
     assert 2 == len((await gateway.client.get("/v1/predictions")).json()["results"])
 
 

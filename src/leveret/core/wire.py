@@ -16,6 +16,9 @@ CONTENT_TYPE: Final = "application/json"
 MOST_ATTEMPTS: Final = 1_000_000
 """More than any prediction ever has, and small enough for every store's integers."""
 
+SHORT: Final = 255
+"""The most bytes that AMQP has for a queue's name, and for a correlation id."""
+
 LATEST: Final = 1e11
 """A time, in Unix seconds, that no clock shows and every part can still reckon with."""
 
@@ -49,6 +52,7 @@ def decode(body: bytes) -> Prediction:
     if prediction.retention is not None and not 0 < prediction.retention <= LATEST:
         raise Undecodable(what="message", reason="`retention` must be more than 0 seconds")
     _check_times(prediction)
+    _check_reply_to(prediction)
     return submitted(prediction)
 
 
@@ -80,3 +84,11 @@ def _check_times(prediction: Prediction) -> None:
     for name, at in times:
         if at is not None and not 0 <= at <= LATEST:
             raise Undecodable(what="message", reason=f"`{name}` must be a time in Unix seconds")
+
+
+def _check_reply_to(prediction: Prediction) -> None:
+    to = prediction.reply_to
+    if to is None:
+        return
+    if not to.queue or len(to.queue.encode()) > SHORT or len(to.correlation_id.encode()) > SHORT:
+        raise Undecodable(what="message", reason=f"`reply_to` must name a queue, in at most {SHORT} bytes")

@@ -9,13 +9,18 @@ from typing import Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings
 from leveret.core.ports import Blobs, Broker, Expiry, Letters, Predictions, Registry
 from leveret.erasure import Erasure
+from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
+from leveret.gateway.admin.queues import QueuePages
+from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
@@ -24,6 +29,9 @@ from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
 from leveret.gateway.predictions import PredictionPages
 from leveret.gateway.problems import HANDLERS
+from leveret.gateway.retries import Retries
+from leveret.gateway.socket.connection import Sockets
+from leveret.gateway.socket.operations import Operations
 from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Intake, Submit
 from leveret.gateway.views import Views
@@ -53,20 +61,20 @@ def create_app(
         store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
     )
     submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
+    predictions = PredictionPages(
+        store=store, broker=broker, views=views, waits=waits, erasure=erasure, settings=settings
+    )
+    operations = Operations(catalog=catalog, submit=submit, predictions=predictions, views=views)
+    streams = Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive)
+    sockets = Sockets(operations=operations, store=store, views=views, waits=waits, max_watches=settings.max_watches)
     app = Starlette(
         routes=[  # the first that fits is taken, so the busiest come first
             *_prediction_routes(
-                submit,
-                PredictionPages(store=store, broker=broker, views=views, erasure=erasure),
-                Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
+                submit, predictions, Retries(catalog=catalog, intake=intake, store=store, views=views), streams
             ),
-            *_other_routes(
-                ModelPages(catalog=catalog, views=views),
-                Deployments(catalog=catalog),
-                Health(broker=broker, catalog=catalog),
-                Document(catalog=catalog, views=views),
-            ),
-            *_admin_routes(LetterPages(store=store, intake=intake, views=views, erasure=erasure)),
+            *_socket_routes(sockets, SocketDocument(views=views)),
+            *_other_routes(catalog=catalog, broker=broker, views=views),
+            *_admin_routes(store=store, broker=broker, intake=intake, views=views, erasure=erasure),
         ],
         exception_handlers=HANDLERS,
         lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
@@ -75,7 +83,7 @@ def create_app(
     return app
 
 
-def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: Streams) -> list[Route]:
+def _prediction_routes(submit: Submit, predictions: PredictionPages, retries: Retries, streams: Streams) -> list[Route]:
     return [
         Route("/v1/predictions/{prediction_id}", predictions.get),
         Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
@@ -85,11 +93,23 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: St
         Route("/v1/predictions/{prediction_id}/events", streams.events),
         Route("/v1/streams/{prediction_id}", streams.outputs),
         Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
+        Route("/v1/predictions/{prediction_id}/retry", retries.retry, methods=["POST"]),
         Route("/v1/predictions", predictions.list),
     ]
 
 
-def _other_routes(models: ModelPages, deployments: Deployments, health: Health, document: Document) -> list[Route]:
+def _socket_routes(sockets: Sockets, document: SocketDocument) -> list[BaseRoute]:
+    return [
+        WebSocketRoute("/v1/socket", sockets.open),
+        Route("/v1/socket", _no_upgrade),
+        Route("/asyncapi.json", document.get),
+    ]
+
+
+def _other_routes(*, catalog: Catalog, broker: Broker, views: Views) -> list[Route]:
+    models = ModelPages(catalog=catalog, views=views)
+    deployments = Deployments(catalog=catalog)
+    health = Health(broker=broker, catalog=catalog)
     return [
         Route("/v1/models/{owner}/{name}", models.get),
         Route("/v1/models/{owner}/{name}/versions", models.versions),
@@ -102,12 +122,17 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
         Route("/v1/hardware", hardware),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
-        Route("/openapi.json", document.get),
+        Route("/openapi.json", Document(catalog=catalog, views=views).get),
     ]
 
 
-def _admin_routes(letters: LetterPages) -> list[Route]:
+def _admin_routes(
+    *, store: GatewayStore, broker: Broker, intake: Intake, views: Views, erasure: Erasure
+) -> list[Route]:
+    letters = LetterPages(store=store, intake=intake, views=views, erasure=erasure)
+    queues = QueuePages(broker=broker, registry=store)
     return [
+        Route("/admin/v1/queues", queues.list),
         Route("/admin/v1/dead", letters.list),
         Route("/admin/v1/dead", letters.purge_all, methods=["DELETE"]),
         Route("/admin/v1/dead/retry", letters.retry_all, methods=["POST"]),
@@ -115,6 +140,10 @@ def _admin_routes(letters: LetterPages) -> list[Route]:
         Route("/admin/v1/dead/{letter_id}", letters.purge, methods=["DELETE"]),
         Route("/admin/v1/dead/{letter_id}/retry", letters.retry, methods=["POST"]),
     ]
+
+
+async def _no_upgrade(request: Request) -> Response:
+    raise UpgradeRequired(path=request.url.path)
 
 
 class _Background(Struct, frozen=True):

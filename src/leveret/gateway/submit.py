@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -38,12 +38,13 @@ from leveret.errors import (
     IdempotencyMismatch,
     InvalidRequest,
     LeveretError,
-    PredictionNotEnded,
+    NotEnded,
     PredictionNotFound,
     PublishUnconfirmed,
     Unavailable,
 )
-from leveret.gateway import body, cancel_after, prefer, repeats, retention
+from leveret.gateway import body, prefer, repeats, retention
+from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.views import Views
@@ -78,7 +79,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Submit:
-    """The two endpoints that create predictions."""
+    """The two endpoints that create predictions, and what they share with the socket."""
 
     def __init__(
         self,
@@ -111,25 +112,37 @@ class Submit:
         served = await self._catalog.version(submission.version)
         return await self._submit(request, served, submission, content)
 
-    async def _read(self, request: Request) -> bytes:
-        return await body.read(request, limit=self._settings.max_body)
+    async def accept(
+        self, served: Served, submission: Submission, *, cancel_after: Sequence[str], once: Once | None = None
+    ) -> Accepted:
+        """Check it, record it and queue it, however it has come. What is answered has the input as it was given.
 
-    async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
-        limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
+        `cancel_after` are the lines of the header of that name; `once` says if it may have been sent before.
+        """
+        limit = seconds(cancel_after)
         keep = retention.seconds(submission.retention, longest=self._settings.max_retention)
         priority = _priority(submission.priority)
-        once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
         served.schema.check(submission.input)
         accepted = await self._intake.accept(
             served.card, submission.input, priority=priority, limit=limit, keep=keep, once=once
         )
-        answer = await self._answer(request, accepted, submission.input)
+        return replace(accepted, prediction=_shown(accepted, submission.input))
+
+    async def _read(self, request: Request) -> bytes:
+        return await body.read(request, limit=self._settings.max_body)
+
+    async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
+        once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
+        accepted = await self.accept(
+            served, submission, cancel_after=request.headers.getlist("cancel-after"), once=once
+        )
+        answer = await self._answer(request, accepted)
         if once is not None and once.sent is Sent.UNMARKED and gone(request.receive):
             await self._store.missed(accepted.prediction, once)
         return answer
 
-    async def _answer(self, request: Request, accepted: Accepted, given: Raw) -> Response:
-        prediction, base = _shown(accepted, given), self._views.base(request)
+    async def _answer(self, request: Request, accepted: Accepted) -> Response:
+        prediction, base = accepted.prediction, self._views.base(request)
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
         if accepted.repeated:
@@ -181,8 +194,8 @@ class Intake:
         *,
         priority: Priority,
         limit: float | None,
-        keep: float | None,
-        once: Once | None,
+        keep: float | None = None,
+        once: Once | None = None,
     ) -> Accepted:
         """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
 
@@ -260,7 +273,7 @@ class Intake:
     async def _forget(self, refused: Prediction) -> None:
         """Whoever sends it again is not to be answered that it was refused."""
         await self._discard(refused)
-        with suppress(PredictionNotFound, PredictionNotEnded):  # it runs all the same, or somebody has deleted it
+        with suppress(PredictionNotFound, NotEnded):  # it runs all the same, or somebody has deleted it
             await self._store.delete(refused)
 
     async def _with_own_input(self, prediction: Prediction) -> Prediction:

@@ -80,7 +80,7 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.expiry)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.unreplied, keys.expiry)
         return _call(
             self._scripts.transition,
             (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
@@ -110,8 +110,7 @@ class Commands:
 
     def forget(self, prediction: Prediction) -> Command:
         """Remove its record."""
-        keys = (*self._of(prediction.id), self._keys.expiry, self._keys.account(prediction.account))
-        return _call(self._scripts.forget, keys, prediction.id)
+        return _call(self._scripts.forget, self._lists(prediction), prediction.id)
 
     def cancel(self, prediction_id: str) -> Command:
         """Record that a cancel is requested of what runs."""
@@ -185,14 +184,21 @@ class Commands:
             _moment(deadlines.due(prediction)),
             *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
             _milliseconds(retention) if retention else "",
+            "" if prediction.reply_to is None else 1,
             *lanes.thresholds(prediction.priority),
         )
 
     def _remove(self, prediction: Prediction, rest: Part, hidden: Part) -> Command:
-        keys = (*self._of(prediction.id), self._keys.expiry, self._keys.account(prediction.account))
         spec = wire.encode(replace(prediction, input=EMPTY))
         letter = self._letter(prediction.id)
-        return _call(self._scripts.remove, (*keys, *letter), prediction.id, spec, rest, hidden, *_DATA)
+        return _call(
+            self._scripts.remove, (*self._lists(prediction), *letter), prediction.id, spec, rest, hidden, *_DATA
+        )
+
+    def _lists(self, prediction: Prediction) -> tuple[str, ...]:
+        """It and where it stands when it has ended."""
+        account = self._keys.account(prediction.account)
+        return (*self._of(prediction.id), self._keys.expiry, account, self._keys.unreplied)
 
     def _of(self, prediction_id: str) -> tuple[str, str]:
         return self._keys.record(prediction_id), self._keys.log(prediction_id)

@@ -11,7 +11,7 @@ from leveret.backends.redis.claims import MISSING
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.keys import Keys
 from leveret.core.prediction import Prediction
-from leveret.errors import PredictionNotEnded, PredictionNotFound
+from leveret.errors import NotEnded, PredictionNotFound
 
 _NOT_ENDED = 0
 """The answer of remove.lua when nothing may be removed yet."""
@@ -55,4 +55,4 @@ class RedisExpiry:
         if answer == MISSING:
             raise PredictionNotFound(prediction_id=prediction.id)
         if answer == _NOT_ENDED:
-            raise PredictionNotEnded(prediction_id=prediction.id, status=prediction.status)
+            raise NotEnded(prediction_id=prediction.id, state=prediction.status)

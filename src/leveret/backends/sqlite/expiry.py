@@ -12,7 +12,7 @@ from leveret.backends.sqlite import records, repeats
 from leveret.core import wire
 from leveret.core.prediction import EMPTY, Prediction
 from leveret.core.retention import Retention
-from leveret.errors import PredictionNotEnded, PredictionNotFound
+from leveret.errors import NotEnded, PredictionNotFound
 
 
 def outlived(connection: Connection, *, hold: float, limit: int) -> list[Prediction]:
@@ -43,10 +43,11 @@ def delete(connection: Connection, *, prediction: Prediction, retention: Retenti
     if record is None or record.gone:
         raise PredictionNotFound(prediction_id=prediction.id)
     if not record.ended:
-        raise PredictionNotEnded(prediction_id=prediction.id, status=record.status)
+        raise NotEnded(prediction_id=prediction.id, state=record.status)
     _remove_data(connection, prediction, record.seq, until=time.time() + retention.stub)
     connection.execute("UPDATE predictions SET gone = 1, error = NULL WHERE seq = ?", (record.seq,))
     connection.execute("DELETE FROM letters WHERE id = ?", (prediction.id,))
+    connection.execute("DELETE FROM replies WHERE prediction = ?", (record.seq,))
     repeats.forget(connection, prediction.id)
 
 
@@ -56,6 +57,7 @@ def remove_records(connection: Connection, *, predictions: Sequence[Prediction])
         record = records.find(connection, prediction.id)
         if record is not None and record.ended:
             connection.execute("DELETE FROM log WHERE prediction = ?", (record.seq,))
+            connection.execute("DELETE FROM replies WHERE prediction = ?", (record.seq,))
             connection.execute("DELETE FROM predictions WHERE seq = ?", (record.seq,))
             repeats.forget(connection, prediction.id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import TypeVar
@@ -110,6 +110,10 @@ class SqliteStore:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.cards)
 
+    async def running(self) -> Mapping[str, int]:
+        """See core.ports.Registry."""
+        return await self._database.read(upkeep.running)
+
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.unpublished, age=age, hold=hold, limit=limit))
@@ -154,6 +158,14 @@ class SqliteStore:
     async def discard(self, letter_ids: Sequence[str]) -> int:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
+
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """See core.ports.Replies."""
+        return await self._database.write(partial(upkeep.unreplied, age=age, hold=hold, limit=limit))
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Replies."""
+        await self._database.write(partial(upkeep.replied, prediction_ids=prediction_ids))
 
     async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
         """See core.ports.Upkeep. The queues are in this very database: none of them loses what the records have."""

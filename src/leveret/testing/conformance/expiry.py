@@ -15,7 +15,7 @@ from leveret.core.lanes import lane_for
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Finished, Pulse, Query, Running, Store
 from leveret.core.prediction import EMPTY, NULL, Blob, Prediction, Status
-from leveret.errors import DataRemoved, DeadLetterNotFound, PredictionNotEnded, PredictionNotFound
+from leveret.errors import DataRemoved, DeadLetterNotFound, NotEnded, PredictionNotFound
 from leveret.testing.conformance.arrange import (
     LONG,
     a_prediction,
@@ -274,7 +274,7 @@ class DeleteConformance:
         run = await claimed(store, await store.create(a_prediction()))
 
         for one in (waiting.id, run.id):
-            with pytest.raises(PredictionNotEnded):
+            with pytest.raises(NotEnded):
                 await store.delete(await store.get(one))
 
         assert (await store.get(waiting.id)) == waiting

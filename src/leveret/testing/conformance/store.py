@@ -12,6 +12,7 @@ from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.once import NamedConformance, RetriedConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
+from leveret.testing.conformance.replies import RepliesConformance
 from leveret.testing.conformance.runs import RunsConformance
 from leveret.testing.conformance.upkeep import LapsedConformance, UnbegunConformance, UpkeepConformance
 
@@ -33,6 +34,7 @@ class StoreConformance(
     DeadlineConformance,
     OverdueConformance,
     LettersConformance,
+    RepliesConformance,
     UnbegunConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.

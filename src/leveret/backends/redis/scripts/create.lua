@@ -4,9 +4,10 @@
 -- ARGV: id, spec, status, attempt, charged, the first event, owner (of what is outstanding),
 --   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms,
 --   when its deadline passes in ms ('': it has none), how it is sent ('': once), its fingerprint,
---   for how many ms it is remembered, for how many ms its data stays after its end ('': for ever), thresholds...
-local id, spec, status, attempt, charged, event, owner, lane, created, due, sent, fingerprint, lifetime, retention =
-  unpack(ARGV, 1, 14)
+--   for how many ms it is remembered, for how many ms its data stays after its end ('': for ever),
+--   whether a reply will be owed ('': no), thresholds...
+local id, spec, status, attempt, charged, event, owner, lane, created = unpack(ARGV, 1, 9)
+local due, sent, fingerprint, lifetime, retention, asked = unpack(ARGV, 10, 15)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
@@ -33,7 +34,7 @@ end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 15, #ARGV do
+  for place = 16, #ARGV do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -46,6 +47,9 @@ if charged ~= '0' then
 end
 if retention ~= '' then
   redis.call('HSET', KEYS[1], 'retention', retention)
+end
+if asked ~= '' then
+  redis.call('HSET', KEYS[1], 'asked', 1)
 end
 if due ~= '' then
   redis.call('HSET', KEYS[1], 'bounded', 1)

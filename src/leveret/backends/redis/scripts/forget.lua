@@ -1,5 +1,5 @@
 -- Remove the record of what has ended; answers 1, or 0 if it has not ended.
--- KEYS: record, log, expiry, account
+-- KEYS: record, log, expiry, account, unreplied
 -- ARGV: id
 local id = ARGV[1]
 local status, ended, once = unpack(redis.call('HMGET', KEYS[1], 'status', 'completed_at', 'once'))
@@ -12,4 +12,5 @@ end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], id)
 redis.call('ZREM', KEYS[4], id)
+redis.call('ZREM', KEYS[5], id)
 return 1
