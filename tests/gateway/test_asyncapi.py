@@ -20,7 +20,7 @@ from tests.gateway.served import Gateway
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
-NOT_PUBLISHED: Final = {"attempt", "charged", "reply_to"}
+NOT_PUBLISHED: Final = {"attempt", "charged"}
 """Stand in a message that was put back, which is none that a program publishes first."""
 
 ASKED: Final = [
