@@ -156,7 +156,9 @@ async def status(client: httpx2.AsyncClient, prediction_id: str) -> str:
 
 
 async def listed(client: httpx2.AsyncClient) -> int:
-    return len((await client.get("/v1/predictions")).json()["results"])
+    answer = await client.get("/v1/predictions")
+    assert answer.status_code == 200, answer.text
+    return len(answer.json()["results"])
 
 
 async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> None:

@@ -57,6 +57,20 @@ async def test_nothing_is_left_of_what_has_ended(store: RedisStore, line: Batche
     assert kinds == {b"p", b"e", b"account", b"expiry"}
 
 
+async def test_what_loses_its_data_while_it_is_read_is_shown_without_and_harms_no_list(store: RedisStore) -> None:
+    run = await a_run(store)
+    await store.append(run, [output(run)], worker="w1", number=1)
+    await settle(store, run, succeeded(run))
+    read = await store._snapshots([run.id])  # what a list begins with, before it looks into the logs
+    await store.remove_data([await store.get(run.id)])
+
+    assert [(run.id, Status.SUCCEEDED)] == [(one.id, one.status) for one in await store._whole(read)]
+
+    await store.remove_records([await store.get(run.id)])
+
+    assert [] == await store._whole(read)
+
+
 async def test_nothing_is_left_of_a_deadline_once_it_is_met_or_the_prediction_has_ended(
     store: RedisStore, line: Batcher, namespace: str
 ) -> None:

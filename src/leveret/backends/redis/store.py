@@ -30,7 +30,7 @@ from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
 from leveret.core.retention import Retention
-from leveret.errors import IdempotencyMismatch, PredictionNotFound
+from leveret.errors import DataRemoved, IdempotencyMismatch, IllegalTransition, PredictionNotFound
 
 _PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
@@ -117,8 +117,9 @@ class RedisStore(RedisLetters, RedisExpiry):
         snapshots = await self._snapshots([prediction_id])
         if not snapshots:
             raise PredictionNotFound(prediction_id=prediction_id)
-        (prediction,) = await self._whole(snapshots)
-        return prediction
+        for prediction in await self._whole(snapshots):
+            return prediction
+        raise PredictionNotFound(prediction_id=prediction_id)
 
     async def search(self, query: Query) -> list[Prediction]:
         """See core.ports.Predictions. With a filter, only the account's next 100 000 predictions are looked through."""
@@ -306,12 +307,19 @@ class RedisStore(RedisLetters, RedisExpiry):
         """The predictions with everything that stands only in the logs."""
         if not any(one.live for one in snapshots):
             return [one.prediction for one in snapshots]
-        return list(await asyncio.gather(*map(self._folded, snapshots)))
+        found = await asyncio.gather(*map(self._folded, snapshots))
+        return [prediction for prediction in found if prediction is not None]
 
-    async def _folded(self, snapshot: Snapshot) -> Prediction:
+    async def _folded(self, snapshot: Snapshot) -> Prediction | None:
+        """The prediction; None if it is gone by now."""
         if not snapshot.live:
             return snapshot.prediction
-        return lifecycle.fold(snapshot.submitted, await self._logs.whole(snapshot.submitted.id))
+        prediction_id = snapshot.submitted.id
+        try:
+            return lifecycle.fold(snapshot.submitted, await self._logs.whole(prediction_id))
+        except (PredictionNotFound, DataRemoved, IllegalTransition):  # its data was removed since the record was read
+            again = await self._snapshots([prediction_id])
+            return again[0].prediction if again else None
 
 
 def _fits(fields: Sequence[Reply], query: Query) -> bool:
