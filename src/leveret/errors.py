@@ -380,3 +380,13 @@ class DataFolderInUse(UsageError):
 
     code = "data_folder_in_use"
     message = "another leveret already runs on {path}; stop it, or choose another folder with --data-dir"
+
+
+class DataFolderTooNew(UsageError):
+    """The data folder was written by a later version."""
+
+    code = "data_folder_too_new"
+    message = (
+        "the data in {path} is of a later leveret (its schema is {found}, this one knows {known}); "
+        "run that one, or choose another folder with --data-dir"
+    )

@@ -32,7 +32,7 @@ CHECKPOINT_AFTER: Final = 1.0
 
 @asynccontextmanager
 async def open_database(path: Path, *, checkpoint_after: float = CHECKPOINT_AFTER) -> AsyncIterator[Database]:
-    """The database in this file, made if there is none. Raises DataFolderInUse and StoreUnavailable."""
+    """The database in this file, made if there is none. Raises DataFolderInUse, DataFolderTooNew, StoreUnavailable."""
     with hold(path) as disk:
         database = Database(disk)
         checkpoints = asyncio.create_task(database.keep_log_short(checkpoint_after))

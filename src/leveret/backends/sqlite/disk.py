@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
+from leveret.backends.sqlite.migration import migrate
 from leveret.errors import DataFolderInUse, StoreUnavailable
 
 _PRAGMAS: Final = """
@@ -30,12 +31,15 @@ _sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macO
 
 @contextmanager
 def hold(path: Path) -> Iterator[Disk]:
-    """The database in this file, made if there is none. Raises DataFolderInUse and StoreUnavailable."""
+    """The database in this file, made if there is none, or brought up to date.
+
+    Raises DataFolderInUse, DataFolderTooNew and StoreUnavailable.
+    """
     with ExitStack() as stack:
         stack.enter_context(_locked(path))
-        schema = resources.files(__package__).joinpath("schema.sql").read_text()
-        connection = stack.enter_context(_connected(path, _PRAGMAS + schema))
-        copier = stack.enter_context(_connected(path, _PRAGMAS))
+        connection = stack.enter_context(_connected(path))
+        _set_up(connection, path)
+        copier = stack.enter_context(_connected(path))
         log = stack.enter_context(_opened(path.with_name(path.name + "-wal"), os.O_RDWR))
         os.fsync(stack.enter_context(_opened(path.parent, os.O_RDONLY)))  # the new files' names
         threads = stack.enter_context(ThreadPoolExecutor(2, "leveret-disk"))
@@ -78,13 +82,20 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(path: Path, setup: str) -> Iterator[Connection]:
+def _connected(path: Path) -> Iterator[Connection]:
     with _ours(path):
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
     with closing(connection):
         with _ours(path):
-            connection.executescript(setup)
+            connection.executescript(_PRAGMAS)
         yield connection
+
+
+def _set_up(connection: Connection, path: Path) -> None:
+    schema = resources.files(__package__).joinpath("schema.sql").read_text()
+    with _ours(path):
+        migrate(connection, schema, path=path)
+        connection.executescript(schema)
 
 
 @contextmanager

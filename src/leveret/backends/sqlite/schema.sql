@@ -1,6 +1,7 @@
--- Run whenever the database is opened.
+-- Run whenever the database is opened. To tables of an earlier version migration.py has added the columns that they
+-- lack: a new one needs a default, or may be NULL. A greater version keeps earlier programs out of it.
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- The store ---------------------------------------------------------------------------------------------------
 
