@@ -21,6 +21,7 @@ from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
 from leveret.core.ports import Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
+from leveret.erasure import Erasure
 from leveret.gateway.views import Views
 from leveret.rejections import Rejections
 from leveret.replies import Replies
@@ -42,9 +43,14 @@ async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: SqliteBroker | None = None) -> Sweeper:
     asked, store = broker or family.broker, family.store
-    replies = Replies(broker=asked, store=store, show=Views(blobs=family.blobs, base_url="").message, hold=60.0)
-    rejections = Rejections(broker=asked, store=store)
-    return Sweeper(upkeep=store, broker=asked, rejections=rejections, replies=replies, settings=settings)
+    return Sweeper(
+        upkeep=store,
+        broker=asked,
+        rejections=Rejections(broker=asked, store=store),
+        replies=Replies(broker=asked, store=store, show=Views(blobs=family.blobs, base_url="").message, hold=60.0),
+        erasure=Erasure(store=store, blobs=family.blobs),
+        settings=settings,
+    )
 
 
 async def unconfirmed(family: Embedded) -> Prediction:

@@ -16,6 +16,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct, field
 
+from leveret.core.retention import DATA, RECORD
 from leveret.errors import InvalidSetting
 
 Value: TypeAlias = str | int | float | bool
@@ -33,6 +34,7 @@ GATEWAY_URL: Final = "http://127.0.0.1:8000"
 """Where clients look for a gateway if nobody tells them."""
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+SecondsOrNever: TypeAlias = Annotated[float, Meta(ge=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
 
 
@@ -49,6 +51,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     )
     max_watches: Annotated[int, Meta(ge=1, description="predictions that one socket may watch at once")] = 1000
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
+    max_retention: Annotated[Seconds, Meta(description="longest `retention` a request may ask for, in seconds")] = (
+        2_592_000.0
+    )
+    idempotency_lifetime: Annotated[Seconds, Meta(description="seconds for which an Idempotency-Key is known")] = (
+        86_400.0
+    )
     patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
         2.0
     )
@@ -108,6 +116,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
         "info"
     )
+    retention: Annotated[
+        SecondsOrNever, Meta(description="seconds after its end until a prediction's data is removed; 0: never")
+    ] = DATA
+    record_retention: Annotated[
+        SecondsOrNever,
+        Meta(description="seconds after its end until the record goes, but not before the data; 0: never"),
+    ] = RECORD
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)

@@ -4,14 +4,15 @@ LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed ·
-│                        UpgradeRequired · TooManyWatches
+│                        InvalidIdempotencyKey · IdempotencyMismatch · UpgradeRequired · TooManyWatches
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
+├── DataRemoved          what is no longer kept
 ├── NotRetriable         a dead letter that asks for no prediction
-├── NotEnded             a prediction that cannot be run again yet
+├── NotEnded             a prediction that cannot be deleted, or run again, yet
 ├── InputRemoved         a prediction that cannot be run again any more
 ├── BadSignature         a webhook that is not signed as it should be
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
@@ -154,6 +155,21 @@ class MethodNotAllowed(BadRequest):
     message = "{method} is not possible here; GET /openapi.json lists the methods of every endpoint"
 
 
+class InvalidIdempotencyKey(BadRequest):
+    """The header Idempotency-Key names no key."""
+
+    code = "invalid_idempotency_key"
+    message = 'the header Idempotency-Key is not valid: {reason}; send one key such as "8e03978e-40d5", quoted or not'
+
+
+class IdempotencyMismatch(BadRequest):
+    """The same Idempotency-Key was used for another request before."""
+
+    code = "idempotency_mismatch"
+    status = 422
+    message = "this Idempotency-Key was used for another request before; use a new key for each prediction"
+
+
 class UpgradeRequired(BadRequest):
     """The endpoint is a socket, and the request did not ask for one."""
 
@@ -231,6 +247,14 @@ class IllegalTransition(LeveretError):
     message = "a prediction that is {status} (attempt {attempt}) cannot take the event {event!r}"
 
 
+class DataRemoved(LeveretError):
+    """The data of a prediction is no longer kept."""
+
+    code = "data_removed"
+    status = 410
+    message = "the prediction {prediction_id!r} has ended and its data was removed; submit it again if you need it"
+
+
 class NotRetriable(LeveretError):
     """A dead letter that asks for no prediction."""
 
@@ -240,11 +264,11 @@ class NotRetriable(LeveretError):
 
 
 class NotEnded(LeveretError):
-    """A prediction shall be run again and has not ended yet."""
+    """A prediction shall be deleted, or run again, and has not ended yet."""
 
     code = "not_ended"
     status = 409
-    message = "the prediction {prediction_id!r} is {state}; wait for its end, or cancel it, before it is run again"
+    message = "the prediction {prediction_id!r} is {state}; wait for its end, or cancel it first"
 
 
 class InputRemoved(LeveretError):

@@ -13,6 +13,7 @@ import uvicorn
 
 from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
+from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
 from leveret.gateway.server import server_config
@@ -181,9 +182,14 @@ def _replies(settings: Settings, backends: Backends) -> Replies:
 
 
 def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) -> Sweeper:
-    rejections = Rejections(broker=backends.broker, store=backends.store)
+    broker, store = backends.broker, backends.store
     return Sweeper(
-        upkeep=backends.store, broker=backends.broker, rejections=rejections, replies=replies, settings=settings
+        upkeep=store,
+        broker=broker,
+        rejections=Rejections(broker=broker, store=store),
+        replies=replies,
+        erasure=Erasure(store=store, blobs=backends.blobs),
+        settings=settings,
     )
 
 

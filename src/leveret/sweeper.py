@@ -7,6 +7,7 @@
    disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
 5. What the broker has given up becomes a dead letter.
 6. Replies that are still owed to who asked over AMQP are sent.
+7. What was kept for as long as it should is removed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from leveret.core import deadlines
 from leveret.core.events import Canceled, Failed
 from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction, Status
+from leveret.erasure import Erasure
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
 from leveret.rejections import Rejections
 from leveret.replies import Replies
@@ -53,12 +55,14 @@ class Sweeper:
         broker: Broker,
         rejections: Rejections,
         replies: Replies,
+        erasure: Erasure,
         settings: SweeperSettings,
     ) -> None:
         self._upkeep = upkeep
         self._broker = broker
         self._rejections = rejections
         self._replies = replies
+        self._erasure = erasure
         self._settings = settings
 
     async def run(self) -> None:
@@ -73,8 +77,11 @@ class Sweeper:
     async def sweep(self) -> int:
         """One sweep; answers how many predictions were published again. Raises Unavailable."""
         await self._end_overdue()
-        if not self._broker.accepting:
-            return 0
+        mended = await self._mend() if self._broker.accepting else 0
+        await self._erasure.collect(hold=self._settings.hold)  # behind the replies, which want the data
+        return mended
+
+    async def _mend(self) -> int:
         settings = self._settings
         unconfirmed = await self._upkeep.unpublished(age=settings.outbox_age, hold=settings.hold, limit=LIMIT)
         sent = await self._publish(unconfirmed, "its publish was never confirmed")

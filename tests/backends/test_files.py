@@ -81,6 +81,27 @@ async def test_a_file_that_is_cut_while_it_is_read_is_damaged(blobs: Blobs, tmp_
             await anext(chunks)
 
 
+async def test_what_is_deleted_takes_its_empty_folder_along(blobs: Blobs, tmp_path: Path) -> None:
+    one, other, flat = [await blobs.put(key, _stream(b"x"), content_type="a/b") for key in ("a/b/1", "a/b/2", "a/3")]
+
+    await blobs.delete(one)
+    assert (tmp_path / "blobs/a/b").is_dir()
+    for blob in (other, other, flat):
+        await blobs.delete(blob)
+
+    assert [tmp_path / "blobs/a"] == list((tmp_path / "blobs").rglob("*"))
+
+
+async def test_a_folder_that_is_removed_at_the_wrong_moment_is_made_again(blobs: Blobs, tmp_path: Path) -> None:
+    async def put(number: int) -> None:
+        blob = await blobs.put(f"a/b/{number}", _stream(b"x"), content_type="a/b")
+        await blobs.delete(blob)
+
+    await asyncio.gather(*[put(number) for number in range(200)])
+
+    assert [] == _files(tmp_path / "blobs")
+
+
 async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "blobs").write_text("a file, not a folder")
 

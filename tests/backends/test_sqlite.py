@@ -433,7 +433,7 @@ async def backlog_of(database: Database, count: int, *, size: int) -> SqliteBrok
         messages.declare(connection, model=MODEL)
         for position in range(1, count + 1):
             prediction = a_prediction(model=MODEL, text="x" * size)
-            records.insert(connection, prediction, at=time.time())
+            records.insert(connection, prediction, at=time.time(), retention=0)
             messages.add(
                 connection, positions=iter([position]), model=MODEL, lane=prediction.lane, body=wire.encode(prediction)
             )

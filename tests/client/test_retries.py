@@ -33,7 +33,6 @@ async def test_a_create_that_did_not_arrive_is_repeated_with_its_key(
     assert [handle.id] == [one.id async for one in client.predictions()]
 
 
-@pytest.mark.xfail(strict=True, reason="relies on the gateway honouring Idempotency-Key: remove this mark then")
 async def test_a_create_whose_answer_is_lost_makes_one_prediction(
     gateway: Gateway, proxy: Proxy, client: Either
 ) -> None:

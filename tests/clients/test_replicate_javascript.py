@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import httpx2
 import pytest
 
+from tests.clients.cutter import Cutter
 from tests.clients.models import TEXTS
+from tests.clients.test_replicate_python import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -28,8 +32,8 @@ def run(address: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     shutil.copytree(HERE, folder, dirs_exist_ok=True)
     subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
 
-    def run(step: str, **given: object) -> object:
-        command = ["node", "client.mjs", address, step, json.dumps(given)]
+    def run(step: str, *, at: str = address, **given: object) -> object:
+        command = ["node", "client.mjs", at, step, json.dumps(given)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -73,6 +77,26 @@ def test_errors_say_what_is_wrong(run: Run) -> None:
 
 def test_cancel(run: Run, tmp_path: Path) -> None:
     assert run("cancel", gate=str(tmp_path / "gate")) == "canceled"
+
+
+def test_a_create_whose_connection_breaks_makes_one_prediction(run: Run, address: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    def asked() -> list[str]:
+        answer = httpx2.get(f"{address}/v1/predictions", params={"model": "local/gated"})
+        return [one["id"] for one in answer.json()["results"] if one["input"] == {"gate": str(gate)}]
+
+    with Cutter(address).serving() as cutter, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, "gated", at=cutter.address, gate=str(gate))
+        try:
+            for _ in range(3):
+                eventually(lambda: cutter.requests() == 1 and len(asked()) > 0)
+                cutter.cut()
+        finally:
+            gate.touch()
+
+        assert ["first", "second"] == running.result()
+    assert 1 == len(asked())
 
 
 def test_pages_and_search(run: Run) -> None:

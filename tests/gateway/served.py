@@ -20,9 +20,11 @@ from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
 from leveret.config import GatewaySettings
 from leveret.core.card import Card, Listing
-from leveret.core.events import Ending, Entry, Failed, Output, Report, Succeeded
+from leveret.core.events import Ending, Entry, Failed, Output, Report, Reset, Succeeded
+from leveret.core.once import Once
 from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
+from leveret.core.retention import Retention
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
 from leveret.gateway.app import create_app
 from leveret.gateway.server import server_config
@@ -51,17 +53,28 @@ _LEASE: Final = 60.0
 class Store(SqliteStore):
     """The embedded store; it counts what is asked of it and can be told to be away."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, *, retention: Retention | None = None) -> None:
+        super().__init__(database, retention=retention)
         self.away = False
         self.broken_log: LeveretError | None = None
         self.following = 0
         self.asked_for_cards = 0
         self.cleared: list[str] = []
+        self.missing: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.creating = 0
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         self._check()
-        return await super().create(prediction)
+        self.creating += 1
+        await self.gate.wait()
+        self.creating -= 1
+        return await super().create(prediction, once=once)
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        await super().missed(prediction, once)
+        self.missing.append(prediction.id)
 
     async def get(self, prediction_id: str) -> Prediction:
         self._check()
@@ -144,6 +157,9 @@ class Worker:
     async def succeed(self, run: Running, output: bytes = b'"done"') -> bool:
         return await self.end(run, Succeeded(at=time.time(), attempt=run.attempt, output=Raw(output)))
 
+    async def hand_back(self, run: Running) -> bool:
+        return await self.end(run, Reset(at=time.time(), attempt=run.attempt, reason="it was stopped", charged=0))
+
     async def finish(self, run: Running) -> bool:
         return await self.end(run, Succeeded(at=time.time(), attempt=run.attempt))
 
@@ -159,7 +175,17 @@ class Worker:
 class Gateway:
     """A gateway that serves, with all that is behind it."""
 
-    def __init__(self, *, url: str, client: httpx2.AsyncClient, store: Store, broker: Broker, blobs: FileBlobs) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        server: uvicorn.Server,
+        client: httpx2.AsyncClient,
+        store: Store,
+        broker: Broker,
+        blobs: FileBlobs,
+    ) -> None:
+        self._server = server
         self.url = url
         self.client = client
         self.store = store
@@ -205,6 +231,18 @@ class Gateway:
         """Whose outbox entries were cleared."""
         return self.store.cleared
 
+    async def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._server.server_state.connections)
+
+    async def creating(self) -> int:
+        """How many creates wait for the store's gate to open."""
+        return self.store.creating
+
+    async def missing(self) -> list[str]:
+        """Whose answers did not reach their clients."""
+        return self.store.missing
+
     async def _page(self) -> list[str]:
         answer = await self.client.get("/v1/predictions")
         return [str(result["id"]) for result in answer.json()["results"]]
@@ -212,20 +250,24 @@ class Gateway:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, settings: GatewaySettings | None = None, closing: asyncio.Event | None = None
+    folder: Path,
+    *,
+    settings: GatewaySettings | None = None,
+    closing: asyncio.Event | None = None,
+    retention: Retention | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway over new backends in this folder, with the model `local/echo` announced."""
     async with open_database(folder / "leveret.db") as database:
-        store, broker, blobs = Store(database), Broker(database), FileBlobs(folder / "blobs")
+        store, broker, blobs = Store(database, retention=retention), Broker(database), FileBlobs(folder / "blobs")
         await store.announce(ECHO, worker="w1", lease=_LEASE)
         await broker.declare(ECHO.model)
         settings = settings or GatewaySettings()
         app = create_app(store=store, broker=broker, blobs=blobs, settings=settings, closing=closing)
         async with (
-            _served(server_config(app, settings)) as url,
+            _served(server_config(app, settings)) as (url, server),
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
         ):
-            yield Gateway(url=url, client=client, store=store, broker=broker, blobs=blobs)
+            yield Gateway(url=url, server=server, client=client, store=store, broker=broker, blobs=blobs)
 
 
 async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:
@@ -237,15 +279,15 @@ async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], boo
 
 
 @asynccontextmanager
-async def _served(config: uvicorn.Config) -> AsyncIterator[str]:
-    """The URL at which uvicorn serves in this loop; when it stops, no request may be left."""
+async def _served(config: uvicorn.Config) -> AsyncIterator[tuple[str, uvicorn.Server]]:
+    """The URL at which uvicorn serves in this loop, and itself; when it stops, no request may be left."""
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     listener = socket.create_server(("127.0.0.1", 0))
     await server.startup(sockets=[listener])
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
     finally:
         for listening in server.servers:
             listening.close()

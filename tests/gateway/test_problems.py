@@ -40,7 +40,7 @@ async def test_a_path_without_an_endpoint_is_not_found(gateway: Gateway, path: s
     ("method", "path", "allowed"),
     [
         ("DELETE", "/v1/predictions", "GET, HEAD, POST"),
-        ("PUT", "/v1/predictions/x", "GET, HEAD"),
+        ("PUT", "/v1/predictions/x", "DELETE, GET, HEAD"),
         ("GET", "/v1/predictions/x/cancel", "POST"),
         ("OPTIONS", "/v1/models/local/echo/predictions", "POST"),
         ("QUERY", "/v1/models/local/echo", "GET, HEAD"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pika
 import pytest
 
+from leveret.backends.files import FileBlobs
 from leveret.backends.rabbitmq import RabbitBroker, open_broker
 from leveret.backends.redis.store import RedisStore, open_store
 from leveret.config import SweeperSettings
 from leveret.core.ports import Claimed
 from leveret.core.prediction import Prediction
+from leveret.erasure import Erasure
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.sweeper import Sweeper
@@ -65,7 +68,8 @@ def delete_lane(server: RabbitServer, namespace: str) -> None:
 def a_sweeper(store: RedisStore, broker: RabbitBroker) -> Sweeper:
     rejections = Rejections(broker=broker, store=store)
     replies = Replies(broker=broker, store=store, show=show, hold=NOW.hold)
-    return Sweeper(upkeep=store, broker=broker, rejections=rejections, replies=replies, settings=NOW)
+    erasure = Erasure(store=store, blobs=FileBlobs(Path("nothing is large here")))
+    return Sweeper(upkeep=store, broker=broker, rejections=rejections, replies=replies, erasure=erasure, settings=NOW)
 
 
 async def show(prediction: Prediction) -> bytes:

@@ -407,6 +407,22 @@ async def test_the_result_of_a_run_whose_lease_has_lapsed_is_discarded(family: F
     assert (0, 0, 0, 0) == await family.broker.depth("local/gated")
 
 
+async def test_a_large_result_that_is_discarded_leaves_no_blob(family: Family, tmp_path: Path) -> None:
+    gate, target, large = str(tmp_path / "a"), family.model(GATED), replace(QUICK, inline_limit=0)
+
+    async with family.serving(target, replace(large, lease=0.1, beat=60.0)):
+        (submitted,) = await family.submit("local/gated", {"gate": gate})
+        await family.reaches(submitted, "started")
+        async with family.serving(target, large):
+            await family.broker.publish(await lapsed(family))
+            let_go(gate, attempt=2)
+            result = await family.result(submitted)
+        let_go(gate)
+
+    assert result.output_blob is not None
+    assert [tmp_path / "blobs" / result.output_blob.key] == list((tmp_path / "blobs").rglob("*.json"))
+
+
 async def test_a_double_of_what_runs_here_is_not_run_twice(family: Family, tmp_path: Path) -> None:
     gate = str(tmp_path / "a")
 

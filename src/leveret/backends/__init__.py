@@ -12,6 +12,7 @@ from msgspec import Struct
 from leveret.backends.files import FileBlobs
 from leveret.config import Settings
 from leveret.core.ports import Blobs, Broker, Store
+from leveret.core.retention import Retention
 from leveret.errors import InvalidSetting
 
 
@@ -30,7 +31,7 @@ async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backe
     A call waits up to `patience` seconds for a store that is away. Raises InvalidSetting.
     """
     if settings.embedded:
-        async with _embedded(_folder(settings)) as backends:
+        async with _embedded(settings, _folder(settings)) as backends:
             yield backends
     else:
         async with _distributed(settings, patience) as backends:
@@ -38,13 +39,14 @@ async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backe
 
 
 @asynccontextmanager
-async def _embedded(folder: Path) -> AsyncIterator[Backends]:
+async def _embedded(settings: Settings, folder: Path) -> AsyncIterator[Backends]:
     from leveret.backends.sqlite.broker import SqliteBroker  # noqa: PLC0415 - drivers are imported when chosen
     from leveret.backends.sqlite.database import open_database  # noqa: PLC0415
     from leveret.backends.sqlite.store import SqliteStore  # noqa: PLC0415
 
     async with open_database(folder / "leveret.db") as database:
-        yield Backends(broker=SqliteBroker(database), store=SqliteStore(database), blobs=FileBlobs(folder / "blobs"))
+        store = SqliteStore(database, retention=_retention(settings))
+        yield Backends(broker=SqliteBroker(database), store=store, blobs=FileBlobs(folder / "blobs"))
 
 
 @asynccontextmanager
@@ -58,13 +60,18 @@ async def _distributed(settings: Settings, patience: float) -> AsyncIterator[Bac
         _check("broker_url", url.strip(), ("amqp://", "amqps://"))
     hosts(settings.broker_url)  # before anything is connected
     _check("store_url", settings.store_url, ("redis://", "rediss://", "unix://"))
+    keep = _retention(settings)
     async with (
-        open_store(settings.store_url, namespace=settings.namespace, patience=patience) as store,
+        open_store(settings.store_url, namespace=settings.namespace, patience=patience, retention=keep) as store,
         open_broker(settings.broker_url, namespace=settings.namespace) as broker,
         open_blobs(settings.store_url, namespace=settings.namespace) as blobs,
     ):
         shared = FileBlobs(Path(settings.blobs_dir)) if settings.blobs_dir else blobs
         yield Backends(broker=broker, store=store, blobs=shared)
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(data=settings.retention, record=settings.record_retention)
 
 
 def _folder(settings: Settings) -> Path:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -61,9 +62,14 @@ class FileBlobs:
                 return
 
     async def delete(self, blob: Blob) -> None:
-        """See core.ports.Blobs."""
+        """See core.ports.Blobs. Of the folders that it leaves empty the outermost stays."""
         if BLOB_KEY.fullmatch(blob.key):
-            await _in_thread((self._folder / blob.key).unlink, missing_ok=True)
+            await _in_thread(_delete, self._folder, blob.key)
+
+    async def clear(self, folder: str) -> None:
+        """See core.ports.Blobs."""
+        if BLOB_KEY.fullmatch(folder):
+            await _in_thread(_clear, self._folder / folder)
 
 
 class _Incoming:
@@ -90,9 +96,8 @@ class _Incoming:
 
     def _write(self, data: bytes, *, sync: bool) -> None:
         if not self._created:
-            _make_folder(self._path.parent)
-        with self._path.open("r+b" if self._created else "xb") as file:
-            self._created = True
+            self._create()
+        with self._path.open("r+b") as file:
             file.seek(self.size)
             file.write(data)
             if sync:
@@ -100,6 +105,13 @@ class _Incoming:
                 os.fsync(file.fileno())
         self.digest.update(data)
         self.size += len(data)
+
+    def _create(self) -> None:
+        while not self._created:
+            _make_folder(self._path.parent)
+            with suppress(FileNotFoundError):  # somebody has removed what was an empty folder
+                self._path.touch(exist_ok=False)
+                self._created = True
 
 
 class _Outgoing:
@@ -139,11 +151,33 @@ async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         raise StoreUnavailable(reason=f"the folder of blobs: {error}") from error
 
 
+def _delete(folder: Path, key: str) -> None:
+    (folder / key).unlink(missing_ok=True)
+    for above in list(Path(key).parents)[:-2]:
+        try:
+            (folder / above).rmdir()
+        except OSError:  # it is not empty, or it has gone
+            return
+
+
+def _clear(folder: Path) -> None:
+    while True:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:  # it has gone, or somebody removes the same: what is left of it is seen to now
+            if not folder.is_dir():
+                return
+        except NotADirectoryError:
+            folder.unlink(missing_ok=True)
+            return
+
+
 def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        with suppress(FileNotFoundError):  # see _Incoming._create
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,8 @@ from msgspec import Raw, Struct
 class Card(Struct, frozen=True, kw_only=True):
     """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON.
 
-    The timeouts, in seconds, are until its predictions must have begun and ended; None is no limit.
+    The timeouts, in seconds, are until its predictions must have begun and ended; None is no limit. `retention` is for
+    how long their data stays after that, if the model says so.
     """
 
     model: str
@@ -20,6 +21,7 @@ class Card(Struct, frozen=True, kw_only=True):
     streams: bool = False
     queue_timeout: float | None = None
     total_timeout: float | None = None
+    retention: float | None = None
     announced_at: float = 0.0
 
 

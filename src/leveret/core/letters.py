@@ -60,6 +60,7 @@ def renewed(letter: DeadLetter, *, at: float) -> Prediction:
         account=prediction.account,
         lane=prediction.lane,
         priority=prediction.priority,
+        retention=prediction.retention,
         input=prediction.input,
         input_blob=prediction.input_blob,
         created_at=at,

@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, six small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters, Replies.
+* Store, seven small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Expiry, Letters, Replies.
 * Blobs: large values.
 """
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.letters import DeadLetter
+from leveret.core.once import Once
 from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
 
 
@@ -193,12 +194,16 @@ class Waiting(Struct, frozen=True):
 class Predictions(Protocol):
     """What the gateway needs of the store."""
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen.
 
-        Creating the same id again changes nothing and answers what is there.
+        Creating the same id again changes nothing and answers what is there. So does what `once` says to be sent
+        again: the answer then has another id. Raises IdempotencyMismatch.
         """
         ...
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        """Its answer has not reached the client, whose create may come again."""
 
     async def get(self, prediction_id: str) -> Prediction:
         """The record as it is now. Raises PredictionNotFound."""
@@ -211,7 +216,7 @@ class Predictions(Protocol):
     def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
         """The log's entries behind number `after`, then each new one as it comes; ends behind the final one.
 
-        Close it with `contextlib.aclosing`. Raises PredictionNotFound.
+        Close it with `contextlib.aclosing`. Raises PredictionNotFound and DataRemoved.
         """
         ...
 
@@ -226,6 +231,13 @@ class Predictions(Protocol):
         ends the prediction instead. None: it has ended. Raises PredictionNotFound.
         """
         ...
+
+    async def delete(self, prediction: Prediction) -> None:
+        """Remove all that is known of what has ended, with its dead letter and what `once` has remembered of it.
+
+        Nobody finds it any more, and none of its messages begins a run for as long as a record would stay. Its blobs
+        go first. Raises PredictionNotFound and NotEnded.
+        """
 
 
 class Runs(Protocol):
@@ -307,6 +319,23 @@ class Upkeep(Protocol):
         ...
 
 
+class Expiry(Protocol):
+    """What goes when its time is over. Every call may be repeated. Blobs go first: then nobody has to remember them."""
+
+    async def outlived(self, *, hold: float, limit: int) -> list[Prediction]:
+        """What has ended and whose data is due to be removed, or whose record is if that has been (`data_removed`).
+
+        It is not answered to anyone again for `hold` seconds.
+        """
+        ...
+
+    async def remove_data(self, predictions: Sequence[Prediction]) -> None:
+        """Of these, which have ended, remove input, output, logs and events. Their dead letters stay."""
+
+    async def remove_records(self, predictions: Sequence[Prediction]) -> None:
+        """Remove the records of these, and what `once` has remembered of them."""
+
+
 class Letters(Protocol):
     """The dead letters: what has failed for good, until somebody discards it.
 
@@ -340,8 +369,8 @@ class Replies(Protocol):
         """Nothing is owed for these any more."""
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Replies, Protocol):
-    """All six, as one backend class."""
+class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Replies, Protocol):
+    """All seven, as one backend class."""
 
 
 class Blobs(Protocol):
@@ -357,3 +386,6 @@ class Blobs(Protocol):
 
     async def delete(self, blob: Blob) -> None:
         """Remove it; nothing happens if it is gone already."""
+
+    async def clear(self, folder: str) -> None:
+        """Remove everything of which the key begins with this folder, such as `outputs/ID`, of two segments."""

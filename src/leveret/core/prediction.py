@@ -11,6 +11,9 @@ from msgspec import Raw, Struct
 NULL: Final = Raw(b"null")
 """The JSON `null`, the output of a prediction that has none yet."""
 
+EMPTY: Final = Raw(b"{}")
+"""The input of a prediction whose input is kept elsewhere, or no longer."""
+
 MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}/[a-z0-9][a-z0-9_.-]{0,62}")
 PREDICTION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -77,7 +80,8 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     The first group of fields is fixed at creation and travels in the message; the second is what the events
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
     between the client and the model needs to look inside. `priority` has had its say once the `lane` is chosen.
-    `start_by` is when its first run must have begun, `deadline` when it must have ended. `attempt` numbers its runs;
+    `start_by` is when its first run must have begun, `deadline` when it must have ended; `retention` is for how long
+    its data stays after that, in seconds, if it has a time of its own. `attempt` numbers its runs;
     `charged` says how many of them have ended in a way that counts against the limit; `suspect` is the worker on which
     one of them has last crashed its model process.
     """
@@ -92,6 +96,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lane: int = 0
     start_by: float | None = None
     deadline: float | None = None
+    retention: float | None = None
     input_blob: Blob | None = None
     reply_to: ReplyTo | None = None
 
@@ -108,6 +113,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     progress: float | None = None
     started_at: float | None = None
     completed_at: float | None = None
+    data_removed: bool = False
 
 
 def new_id(at: float, randomness: bytes) -> str:

@@ -49,6 +49,8 @@ def decode(body: bytes) -> Prediction:
         raise Undecodable(what="message", reason=f"`lane` must be 0 to {COUNT - 1}")
     if not (0 <= prediction.attempt <= MOST_ATTEMPTS and 0 <= prediction.charged <= MOST_ATTEMPTS):
         raise Undecodable(what="message", reason=f"`attempt` and `charged` must be 0 to {MOST_ATTEMPTS}")
+    if prediction.retention is not None and not 0 < prediction.retention <= LATEST:
+        raise Undecodable(what="message", reason="`retention` must be more than 0 seconds")
     _check_times(prediction)
     _check_reply_to(prediction)
     return submitted(prediction)
@@ -69,6 +71,7 @@ def submitted(prediction: Prediction) -> Prediction:
         progress=None,
         started_at=None,
         completed_at=None,
+        data_removed=False,
     )
 
 

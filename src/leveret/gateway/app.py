@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
+from leveret.core.ports import Blobs, Broker, Expiry, Letters, Predictions, Registry
+from leveret.erasure import Erasure
 from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
@@ -37,7 +38,7 @@ from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 
 
-class GatewayStore(Predictions, Registry, Letters, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Expiry, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
@@ -53,15 +54,16 @@ def create_app(
 
     Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
     """
-    catalog = Catalog(registry=store)
-    confirmations = Confirmations(outbox=store)
+    catalog, confirmations, waits = Catalog(registry=store), Confirmations(outbox=store), Waits()
     views = Views(blobs=blobs, base_url=settings.base_url)
-    waits = Waits()
+    erasure = Erasure(store=store, blobs=blobs)
     intake = Intake(
         store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
     )
     submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
-    predictions = PredictionPages(store=store, broker=broker, views=views, waits=waits, settings=settings)
+    predictions = PredictionPages(
+        store=store, broker=broker, views=views, waits=waits, erasure=erasure, settings=settings
+    )
     operations = Operations(catalog=catalog, submit=submit, predictions=predictions, views=views)
     streams = Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive)
     sockets = Sockets(operations=operations, store=store, views=views, waits=waits, max_watches=settings.max_watches)
@@ -72,7 +74,7 @@ def create_app(
             ),
             *_socket_routes(sockets, SocketDocument(views=views)),
             *_other_routes(catalog=catalog, broker=broker, views=views),
-            *_admin_routes(store=store, broker=broker, intake=intake, views=views),
+            *_admin_routes(store=store, broker=broker, intake=intake, views=views, erasure=erasure),
         ],
         exception_handlers=HANDLERS,
         lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
@@ -87,6 +89,7 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, retries: Re
         Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
         Route("/v1/predictions", submit.to_version, methods=["POST"]),
         Route("/v1/deployments/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
+        Route("/v1/predictions/{prediction_id}", predictions.delete, methods=["DELETE"]),
         Route("/v1/predictions/{prediction_id}/events", streams.events),
         Route("/v1/streams/{prediction_id}", streams.outputs),
         Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
@@ -123,8 +126,10 @@ def _other_routes(*, catalog: Catalog, broker: Broker, views: Views) -> list[Rou
     ]
 
 
-def _admin_routes(*, store: GatewayStore, broker: Broker, intake: Intake, views: Views) -> list[Route]:
-    letters = LetterPages(store=store, intake=intake, views=views)
+def _admin_routes(
+    *, store: GatewayStore, broker: Broker, intake: Intake, views: Views, erasure: Erasure
+) -> list[Route]:
+    letters = LetterPages(store=store, intake=intake, views=views, erasure=erasure)
     queues = QueuePages(broker=broker, registry=store)
     return [
         Route("/admin/v1/queues", queues.list),

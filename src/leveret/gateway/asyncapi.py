@@ -33,6 +33,9 @@ class QueuedMessage(Struct, frozen=True, kw_only=True):
     lane: Annotated[int, Meta(ge=0, lt=lanes.COUNT, description="the lane in whose queue it is")] = 0
     start_by: Annotated[float | None, Meta(description="canceled if its first run has not begun by then")] = None
     deadline: Annotated[float | None, Meta(description="canceled if it has not ended by then")] = None
+    retention: Annotated[
+        float | None, Meta(description="seconds after its end until its data is removed; by the settings without it")
+    ] = None
     input_blob: Annotated[Blob | None, Meta(description="where the input is, if it is not in the message")] = None
     reply_to: Annotated[
         ReplyTo | None,

@@ -87,7 +87,7 @@ def _operation(served: Served, name: str) -> Operation:
         summary=f"Run {served.card.model}",
         description=served.card.description,
         tag=served.card.model,
-        parameters=("prefer", "cancel_after"),
+        parameters=("prefer", "cancel_after", "idempotency_key"),
         body=submission(reference(f"{name}.Input")),
         answers=created(prediction),
     )

@@ -9,8 +9,9 @@ from typing import Final
 from msgspec import Struct
 
 from leveret.core.prediction import Priority, Status
-from leveret.gateway import streams
-from leveret.gateway.cancel_after import PATTERN
+from leveret.gateway import cancel_after, streams
+from leveret.gateway.repeats import LONGEST
+from leveret.gateway.retention import PATTERN, SHORTEST
 from leveret.gateway.schemas import REFERENCE, Schema
 
 JSON: Final = "application/json"
@@ -56,7 +57,8 @@ def reference(name: str) -> Schema:
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
     required: Schema = {"input": given, **more}
-    return {"type": "object", "properties": {**required, "priority": _PRIORITY}, "required": list(required)}
+    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION}
+    return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
 
 
 def created(prediction: Schema) -> Mapping[int, Schema]:
@@ -87,6 +89,10 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
 _PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
+_RETENTION: Final[Schema] = {
+    "description": "for how long after its end its data stays: seconds, or a text such as 1h, 30m or 1d12h",
+    "anyOf": [{"type": "number", "minimum": SHORTEST}, {"type": "string", "minLength": 1, "pattern": PATTERN}],
+}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {
@@ -99,7 +105,13 @@ PARAMETERS: Final[Schema] = {
         "header",
         "Cancel-After",
         "cancel it if it has not ended so long after its creation: `30`, `90s`, `5m` or `1h30m45s`, at least 5 s",
-        {"type": "string", "minLength": 1, "pattern": PATTERN},
+        {"type": "string", "minLength": 1, "pattern": cancel_after.PATTERN},
+    ),
+    "idempotency_key": _parameter(
+        "header",
+        "Idempotency-Key",
+        "sent again with the same key and body it is answered the same prediction; quoted or bare",
+        {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST + 2},
     ),
     "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
@@ -117,7 +129,7 @@ OPERATIONS: Final = (
         path="/v1/models/{owner}/{name}/predictions",
         name="createForModel",
         summary="Run a model",
-        parameters=("owner", "name", "prefer", "cancel_after"),
+        parameters=("owner", "name", "prefer", "cancel_after", "idempotency_key"),
         body=submission({"type": "object"}),
         answers=created(reference("Prediction")),
     ),
@@ -127,7 +139,7 @@ OPERATIONS: Final = (
         name="createForVersion",
         summary="Run a model that the body names",
         description="`version` is `owner/name`, `owner/name:version` or a version's id.",
-        parameters=("prefer", "cancel_after"),
+        parameters=("prefer", "cancel_after", "idempotency_key"),
         body=submission({"type": "object"}, version=_TEXT),
         answers=created(reference("Prediction")),
     ),
@@ -147,6 +159,15 @@ OPERATIONS: Final = (
         description="With `Prefer: wait` it is answered as soon as it has ended, or as it is when the time is up.",
         parameters=("id", "prefer"),
         answers={200: reference("Prediction")},
+    ),
+    Operation(
+        method="delete",
+        path="/v1/predictions/{prediction_id}",
+        name="deletePrediction",
+        summary="Delete a prediction",
+        description="At once and for good, with its input, output, logs, events and dead letter. It must have ended.",
+        parameters=("id",),
+        answers={204: None},
     ),
     Operation(
         method="get",
@@ -253,7 +274,7 @@ OPERATIONS: Final = (
         name="createForDeployment",
         summary="Run a model, as a deployment",
         tag="deployments",
-        parameters=("owner", "name", "prefer"),
+        parameters=("owner", "name", "prefer", "cancel_after", "idempotency_key"),
         body=submission({"type": "object"}),
         answers=created(reference("Prediction")),
     ),

@@ -1,4 +1,4 @@
-"""Predictions: one, a page of them, and the end of one that is no longer wanted."""
+"""Predictions: one, a page of them, the end of one that is no longer wanted, and its removal."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from leveret.core import control
 from leveret.core.control import Cancel
 from leveret.core.ports import Broker, Predictions, Query
 from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Status
+from leveret.erasure import Erasure
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
 from leveret.gateway import prefer
 from leveret.gateway.views import PredictionView, Views, view
@@ -46,9 +47,17 @@ class PredictionPages:
     """The endpoints of predictions that exist."""
 
     def __init__(
-        self, *, store: Predictions, broker: Broker, views: Views, waits: Waits, settings: GatewaySettings
+        self,
+        *,
+        store: Predictions,
+        broker: Broker,
+        views: Views,
+        waits: Waits,
+        erasure: Erasure,
+        settings: GatewaySettings,
     ) -> None:
         self._store = store
+        self._erasure = erasure
         self._broker = broker
         self._views = views
         self._waits = waits
@@ -96,6 +105,11 @@ class PredictionPages:
         async with aclosing(self._store.follow(prediction_id)) as log:
             async for _ in log:
                 pass
+
+    async def delete(self, request: Request) -> Response:
+        """Remove all that is known of what has ended."""
+        await self._erasure.erase(await self._store.get(prediction_id(request)))
+        return Response(status_code=204)
 
     async def _tell(self, worker: str, cancel: Cancel) -> None:
         try:

@@ -24,7 +24,7 @@ class Retries:
         self._views = views
 
     async def retry(self, request: Request) -> Response:
-        """A new prediction with the input and the priority of this one, however that has ended."""
+        """A new prediction with the input, the priority and the retention of this one, however that has ended."""
         ended = await self._store.get(prediction_id(request))
         if not ended.status.terminal:
             raise NotEnded(prediction_id=ended.id, state=ended.status)
@@ -33,7 +33,9 @@ class Retries:
             raise InputRemoved(prediction_id=ended.id)
         served = await self._catalog.model(ended.model)
         served.schema.check(given)
-        accepted = await self._intake.accept(served.card, given, priority=ended.priority, limit=None)
+        accepted = await self._intake.accept(
+            served.card, given, priority=ended.priority, limit=None, keep=ended.retention
+        )
         fresh = replace(accepted.prediction, input=given, input_blob=None)
         base = self._views.base(request)
         content = await self._views.prediction(fresh, base)

@@ -18,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from leveret.core.events import Entry, Succeeded, encode, name
 from leveret.core.ports import Blobs, Predictions
-from leveret.errors import InvalidRequest, LeveretError
+from leveret.core.prediction import Prediction
+from leveret.errors import DataRemoved, InvalidRequest, LeveretError
 from leveret.gateway.outputs import FIRST, Outputs
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.waits import Waits
@@ -46,7 +47,7 @@ class Streams:
 
     async def events(self, request: Request) -> Response:
         """The entries behind `Last-Event-ID` or `?after=`, as they come; 204 when there will never be another."""
-        prediction = await self._store.get(prediction_id(request))
+        prediction = await self._kept(request)
         after = _after(request)
         if prediction.status.terminal and after and not await self._any(prediction.id, after):
             return Response(status_code=204, headers=_HEADERS)
@@ -54,9 +55,16 @@ class Streams:
 
     async def outputs(self, request: Request) -> Response:
         """The output and the logs as they come, in the form that Replicate's clients read."""
-        prediction = await self._store.get(prediction_id(request))
+        prediction = await self._kept(request)
         outputs = Outputs(last_event_id=request.headers.get("last-event-id", ""))
         return self._stream(RETRY + FIRST, self._outputs(prediction.id, outputs))
+
+    async def _kept(self, request: Request) -> Prediction:
+        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output."""
+        prediction = await self._store.get(prediction_id(request))
+        if prediction.data_removed:
+            raise DataRemoved(prediction_id=prediction.id)
+        return prediction
 
     def _stream(self, first: bytes, frames: AsyncGenerator[bytes, None]) -> Response:
         return EventStream(first, frames, waits=self._waits, keep_alive=self._keep_alive)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterable, Sequence
+from contextlib import aclosing, suppress
 from typing import Final
 
 import msgspec
@@ -23,21 +23,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.config import GatewaySettings
+from leveret.core.blobs import input_key
 from leveret.core.card import Card
 from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
+from leveret.core.once import Once, Sent
 from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
-from leveret.core.streams import once
-from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
-from leveret.gateway import body, prefer
+from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, new_id
+from leveret.core.streams import once as at_once
+from leveret.core.wire import CONTENT_TYPE, submitted
+from leveret.errors import (
+    BrokerUnavailable,
+    IdempotencyMismatch,
+    InvalidRequest,
+    LeveretError,
+    NotEnded,
+    PredictionNotFound,
+    PublishUnconfirmed,
+    Unavailable,
+)
+from leveret.gateway import body, prefer, repeats, retention
 from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
-from leveret.gateway.views import EMPTY, Views
-from leveret.gateway.waits import Waits
+from leveret.gateway.views import Views
+from leveret.gateway.waits import Waits, gone
 
 _log = structlog.get_logger()
 
@@ -47,6 +58,7 @@ class Submission(Struct, frozen=True):
 
     input: Raw
     priority: str = Priority.NORMAL
+    retention: float | str | None = None
 
 
 class VersionedSubmission(Submission, frozen=True, kw_only=True):
@@ -56,10 +68,14 @@ class VersionedSubmission(Submission, frozen=True, kw_only=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A prediction that is recorded; it is queued as well if the broker has `confirmed` it."""
+    """A prediction that is recorded; it is queued as well if the broker has `confirmed` it.
+
+    One that is `repeated` was recorded before, for the same request.
+    """
 
     prediction: Prediction
     confirmed: bool
+    repeated: bool = False
 
 
 class Submit:
@@ -84,41 +100,59 @@ class Submit:
 
     async def to_model(self, request: Request) -> Response:
         """Create a prediction of the model that the path names."""
-        submission = body.decode(await self._read(request), _submission)
+        content = await self._read(request)
+        submission = body.decode(content, _submission)
         served = await self._catalog.model("{owner}/{name}".format_map(request.path_params))
-        return await self._submit(request, served, submission)
+        return await self._submit(request, served, submission, content)
 
     async def to_version(self, request: Request) -> Response:
         """Create a prediction of the model that the body names."""
-        submission = body.decode(await self._read(request), _versioned)
+        content = await self._read(request)
+        submission = body.decode(content, _versioned)
         served = await self._catalog.version(submission.version)
-        return await self._submit(request, served, submission)
+        return await self._submit(request, served, submission, content)
 
-    async def accept(self, served: Served, submission: Submission, *, cancel_after: Sequence[str]) -> Accepted:
+    async def accept(
+        self, served: Served, submission: Submission, *, cancel_after: Sequence[str], once: Once | None = None
+    ) -> Accepted:
         """Check it, record it and queue it, however it has come. What is answered has the input as it was given.
 
-        `cancel_after` are the lines of the header of that name.
+        `cancel_after` are the lines of the header of that name; `once` says if it may have been sent before.
         """
         limit = seconds(cancel_after)
+        keep = retention.seconds(submission.retention, longest=self._settings.max_retention)
         priority = _priority(submission.priority)
         served.schema.check(submission.input)
-        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit)
-        return replace(accepted, prediction=replace(accepted.prediction, input=submission.input, input_blob=None))
+        accepted = await self._intake.accept(
+            served.card, submission.input, priority=priority, limit=limit, keep=keep, once=once
+        )
+        return replace(accepted, prediction=_shown(accepted, submission.input))
 
     async def _read(self, request: Request) -> bytes:
         return await body.read(request, limit=self._settings.max_body)
 
-    async def _submit(self, request: Request, served: Served, submission: Submission) -> Response:
-        accepted = await self.accept(served, submission, cancel_after=request.headers.getlist("cancel-after"))
-        prediction = accepted.prediction
-        base = self._views.base(request)
+    async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
+        once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
+        accepted = await self.accept(
+            served, submission, cancel_after=request.headers.getlist("cancel-after"), once=once
+        )
+        answer = await self._answer(request, accepted)
+        if once is not None and once.sent is Sent.UNMARKED and gone(request.receive):
+            await self._store.missed(accepted.prediction, once)
+        return answer
+
+    async def _answer(self, request: Request, accepted: Accepted) -> Response:
+        prediction, base = accepted.prediction, self._views.base(request)
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
+        if accepted.repeated:
+            headers["Idempotent-Replayed"] = "true"
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
         if wait is not None:
             headers["Preference-Applied"] = wait.applied
-            async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
-                content = await self._result(prediction, base) or content
+            if not prediction.status.terminal:
+                async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
+                    content = await self._result(prediction, base) or content
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")
 
     async def _result(self, prediction: Prediction, base: str) -> bytes | None:
@@ -153,24 +187,45 @@ class Intake:
         self._confirmations = confirmations
         self._inline_limit = inline_limit
 
-    async def accept(self, card: Card, given: Raw, *, priority: Priority, limit: float | None) -> Accepted:
+    async def accept(
+        self,
+        card: Card,
+        given: Raw,
+        *,
+        priority: Priority,
+        limit: float | None,
+        keep: float | None = None,
+        once: Once | None = None,
+    ) -> Accepted:
         """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
 
-        Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
-        knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
+        Its data stays for `keep` seconds after its end, or for as long as the model says, or else the store.
+
+        Or the one that `once` says to be asked for again: whoever has recorded that has queued it, or the sweeper
+        does. Raises BrokerUnavailable or QueueRefused, and then it does not run; StoreUnavailable, and then nobody
+        knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded; or
+        IdempotencyMismatch.
         """
         self._check_broker()
-        prediction = await self._recorded(card, given, priority, limit)
-        return Accepted(prediction, await self._queued(prediction))
+        fresh = await self._fresh(card, given, priority, limit, keep)
+        try:
+            prediction = await self._store.create(fresh, once=once)
+        except IdempotencyMismatch:
+            await self._discard(fresh)
+            raise
+        if prediction.id != fresh.id:
+            await self._discard(fresh)
+            return Accepted(prediction, confirmed=True, repeated=True)
+        return Accepted(prediction, await self._queued(prediction, once))
 
     async def accept_again(self, prediction: Prediction) -> Accepted:
         """This prediction, whose id follows from what it repeats: accepting it again changes nothing.
 
         So it may not end because the broker does not take it now: it stays in the outbox then, and the sweeper queues
-        it. Raises BrokerUnavailable, and then nothing has happened, or StoreUnavailable.
+        it. Raises BrokerUnavailable, and then nothing has happened, StoreUnavailable, or BlobNotFound.
         """
         self._check_broker()
-        recorded = await self._store.create(prediction)
+        recorded = await self._store.create(await self._with_own_input(prediction))
         if recorded.status is not Status.STARTING:
             return Accepted(recorded, confirmed=True)
         try:
@@ -185,13 +240,16 @@ class Intake:
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
 
-    async def _recorded(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
+    async def _fresh(
+        self, card: Card, given: Raw, priority: Priority, limit: float | None, keep: float | None
+    ) -> Prediction:
+        """A prediction that nobody knows yet; what is large of it is stored."""
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
         blob = None
         if len(memoryview(given)) > self._inline_limit:
-            blob = await self._stored(f"inputs/{prediction_id}.json", given)
-        prediction = Prediction(
+            blob = await self._stored(input_key(prediction_id), at_once(bytes(given)))
+        return Prediction(
             id=prediction_id,
             model=card.model,
             version=card.version,
@@ -199,15 +257,36 @@ class Intake:
             input_blob=blob,
             created_at=now,
             priority=priority,
+            retention=keep or card.retention,
             start_by=earliest(now, limit, card.queue_timeout),
             deadline=earliest(now, limit, card.total_timeout),
         )
-        return await self._store.create(prediction)
 
-    async def _stored(self, key: str, given: Raw) -> Blob:
-        return await self._blobs.put(key, once(bytes(given)), content_type=CONTENT_TYPE)
+    async def _discard(self, fresh: Prediction) -> None:
+        """It is not needed. What cannot be removed now is only in nobody's way."""
+        if fresh.input_blob is not None:
+            try:
+                await self._blobs.delete(fresh.input_blob)
+            except Unavailable as error:
+                _log.warning("large input left behind", key=fresh.input_blob.key, reason=str(error))
 
-    async def _queued(self, prediction: Prediction) -> bool:
+    async def _forget(self, refused: Prediction) -> None:
+        """Whoever sends it again is not to be answered that it was refused."""
+        await self._discard(refused)
+        with suppress(PredictionNotFound, NotEnded):  # it runs all the same, or somebody has deleted it
+            await self._store.delete(refused)
+
+    async def _with_own_input(self, prediction: Prediction) -> Prediction:
+        """The prediction with a copy of its large input: that of another one goes when that one's time is over."""
+        blob, key = prediction.input_blob, input_key(prediction.id)
+        if blob is None or blob.key == key:
+            return prediction
+        return replace(prediction, input_blob=await self._stored(key, self._blobs.open(blob)))
+
+    async def _stored(self, key: str, content: AsyncIterable[bytes]) -> Blob:
+        return await self._blobs.put(key, content, content_type=CONTENT_TYPE)
+
+    async def _queued(self, prediction: Prediction, once: Once | None) -> bool:
         """Whether the broker has confirmed it; if not, it stays in the outbox. Raises Unavailable if it was refused."""
         try:
             await self._broker.publish(prediction)
@@ -216,9 +295,21 @@ class Intake:
             return False
         except Unavailable as error:
             await self._store.end(prediction.id, Failed(at=time.time(), error=str(error)))
+            if once is not None and once.sent is not Sent.UNMARKED:
+                await self._forget(prediction)
             raise
         self._confirmations.add(prediction.id)
         return True
+
+
+def _shown(accepted: Accepted, given: Raw) -> Prediction:
+    """The prediction with its input, which is at hand. Until it has ended it is as it was submitted: see `_result`."""
+    if accepted.prediction.data_removed:
+        return accepted.prediction
+    prediction = replace(accepted.prediction, input=given, input_blob=None)
+    if not accepted.repeated or prediction.status.terminal:
+        return prediction
+    return replace(submitted(prediction), attempt=0, charged=0)
 
 
 def _priority(given: str) -> Priority:

@@ -13,14 +13,11 @@ from msgspec.structs import replace
 from starlette.requests import HTTPConnection
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import NULL, Blob, Means, Prediction, Priority, Status
+from leveret.core.prediction import EMPTY, NULL, Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
 
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 """Bytes of a prediction in a message; half of what RabbitMQ takes from 4.0 on."""
-
-EMPTY: Final = Raw(b"{}")
-"""The input of a prediction whose input is kept as a blob."""
 
 _LAST: Final = 253_402_300_799.0
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
@@ -67,7 +64,10 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     completed_at: str | UnsetType = UNSET
     start_by: Annotated[str | UnsetType, Meta(description="canceled if its first run has not begun by then")] = UNSET
     deadline: Annotated[str | UnsetType, Meta(description="canceled if it has not ended by then")] = UNSET
-    data_removed: Annotated[bool, Meta(description="whether the input is no longer kept; it is shown empty")]
+    retention: Annotated[
+        float | UnsetType, Meta(description="seconds after its end until its data is removed, if it has its own")
+    ] = UNSET
+    data_removed: Annotated[bool, Meta(description="whether input, output and logs are no longer kept")]
     metrics: Metrics | UnsetType = UNSET
     urls: Urls
     attempt: Annotated[int, Meta(description="how many runs have begun")]
@@ -91,7 +91,7 @@ class Views:
         An input that is gone is shown empty, and `data_removed` says so: the client has sent it and knows it. An
         output that is gone raises BlobNotFound, since a success with nothing in it would be taken for the result.
         """
-        if prediction.input_blob is None and prediction.output_blob is None:
+        if prediction.data_removed or (prediction.input_blob is None and prediction.output_blob is None):
             return _encoder.encode(view(prediction, base))
         input_, removed = await self.input(prediction)
         output = await self._whole(prediction.output, prediction.output_blob)
@@ -112,7 +112,7 @@ class Views:
     async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
         try:
-            return await self._whole(prediction.input, prediction.input_blob), False
+            return await self._whole(prediction.input, prediction.input_blob), prediction.data_removed
         except BlobNotFound:
             return EMPTY, True
 
@@ -141,7 +141,8 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         completed_at=_moment(prediction.completed_at),
         start_by=_moment(prediction.start_by),
         deadline=_moment(prediction.deadline),
-        data_removed=data_removed,
+        retention=UNSET if prediction.retention is None else prediction.retention,
+        data_removed=data_removed or prediction.data_removed,
         metrics=_metrics(prediction),
         urls=_urls(base, prediction.id),
         attempt=prediction.attempt,

@@ -56,6 +56,18 @@ class Waits:
             _pass(deadline)
 
 
+def gone(receive: Receive) -> bool:
+    """Whether the client is known to have gone. Looks without waiting, a tenth of what waiting for nothing costs."""
+    looking = receive().__await__()
+    try:
+        looking.send(None)
+    except StopIteration as found:
+        return bool(found.value["type"] == "http.disconnect")
+    finally:
+        looking.close()
+    return False
+
+
 async def _watch(receive: Receive, leave: Callable[[], None]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -46,6 +46,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout: Timeout | None = None
     max_memory: Annotated[int, Meta(ge=1)] | None = None
     max_predictions_per_process: Annotated[int, Meta(ge=1)] | None = None
+    retention: Timeout | None = None
 
 
 class Given(TypedDict, total=False):
@@ -87,6 +88,9 @@ class Given(TypedDict, total=False):
 
     max_predictions_per_process: int
     """After so many predictions a process is replaced by a fresh one; in place of the worker's own setting."""
+
+    retention: float
+    """How long after its end a prediction's data is kept, in seconds; in place of the stores' own setting."""
 
 
 T = TypeVar("T", bound=Target)

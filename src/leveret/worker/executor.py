@@ -15,7 +15,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
@@ -26,6 +26,7 @@ from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
 from leveret.core import deadlines
+from leveret.core.blobs import output_key
 from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, RetryWanted, Returned, Stopped
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
@@ -164,7 +165,7 @@ class Executor:
                 case _ if pulse is Pulse.GONE:
                     pass
                 case _ if pulse is Pulse.LOST:
-                    await self._discard(held)
+                    await self._discard(held, verdict)
                 case Finish():
                     self._hand.ack(held)
                 case Again(ending=ending):
@@ -180,13 +181,16 @@ class Executor:
             return
         ours = await self._insist(lambda: self._hand.rebuild([held for held, _ in judged]))
         mine, others = _split(judged, lambda one: one[0] in ours)
-        for held, _ in others:
-            await self._discard(held)
+        for held, verdict in others:
+            await self._discard(held, verdict)
         await self._settle(mine)
 
-    async def _discard(self, held: Held) -> None:
+    async def _discard(self, held: Held, verdict: Verdict) -> None:
         """The run was no longer ours. Its message is not acknowledged: it may be the only one that there is."""
         _log.warning("result discarded: the run was no longer ours", id=held.run.id)
+        if isinstance(verdict.ending, Succeeded) and (blob := verdict.ending.output_blob) is not None:
+            with suppress(LeveretError):  # it is removed with the data of its prediction then
+                await self._blobs.delete(blob)
         await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
     async def _reset(self, begun: Sequence[Held]) -> None:
@@ -224,7 +228,7 @@ class Executor:
 
     async def _store(self, end: Ended, *, at: float) -> Judged:
         assert isinstance(end.outcome, Returned)  # noqa: S101 - nothing else is large
-        key, held = f"outputs/{end.id}/{end.attempt}.json", self._hand.of(end.id)
+        key, held = output_key(end.id, end.attempt), self._hand.of(end.id)
         try:
             blob = await self._blobs.put(key, once(end.outcome.output), content_type=CONTENT_TYPE)
         except LeveretError as error:

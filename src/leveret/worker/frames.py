@@ -72,6 +72,7 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     """How many runs of a prediction may be charged, if the model says so."""
     queue_timeout: float | None = None
     total_timeout: float | None = None
+    retention: float | None = None
     concurrency: int = 1
     timeout: float | None = None
     max_memory: int | None = None

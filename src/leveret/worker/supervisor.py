@@ -190,6 +190,7 @@ def _card(ready: Ready) -> Card:
         streams=ready.streams,
         queue_timeout=ready.queue_timeout,
         total_timeout=ready.total_timeout,
+        retention=ready.retention,
         announced_at=time.time(),
     )
 

@@ -15,13 +15,15 @@ from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Command, Reply
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.store import RedisStore
-from leveret.core.events import Canceled, Ending
+from leveret.core.events import Canceled, Ending, Failed, Why
+from leveret.core.once import Once, Sent
 from leveret.core.ports import Finished, Query, Running
 from leveret.core.prediction import Status
 from leveret.testing.conformance.arrange import (
     LONG,
     a_prediction,
     a_run,
+    append,
     canceled,
     claimed,
     eventually,
@@ -52,7 +54,21 @@ async def test_nothing_is_left_of_what_has_ended(store: RedisStore, line: Batche
         await store.end(left, canceled())
 
     kinds = {key.split(b":")[1] for key in await keys(line, namespace)}
-    assert kinds == {b"p", b"e", b"account"}
+    assert kinds == {b"p", b"e", b"account", b"expiry"}
+
+
+async def test_what_loses_its_data_while_it_is_read_is_shown_without_and_harms_no_list(store: RedisStore) -> None:
+    run = await a_run(store)
+    await store.append(run, [output(run)], worker="w1", number=1)
+    await settle(store, run, succeeded(run))
+    read = await store._snapshots([run.id])  # what a list begins with, before it looks into the logs
+    await store.remove_data([await store.get(run.id)])
+
+    assert [(run.id, Status.SUCCEEDED)] == [(one.id, one.status) for one in await store._whole(read)]
+
+    await store.remove_records([await store.get(run.id)])
+
+    assert [] == await store._whole(read)
 
 
 async def test_nothing_is_left_of_a_deadline_once_it_is_met_or_the_prediction_has_ended(
@@ -89,9 +105,9 @@ async def test_what_has_no_deadline_asks_nothing_more_of_the_server(line: Batche
     assert calls is not None
     counted = {name: int(count) for name, count in re.findall(rb"cmdstat_(z\w+):calls=(\d+)", calls)}
     assert counted == {
-        b"zadd": 3,
+        b"zadd": 4,
         b"zrem": 5,
-    }  # account, outbox, lease; and what waits, when it begins and when it ends
+    }  # account, outbox, lease, expiry; and what waits, when it begins and when it ends
 
 
 async def test_a_record_that_is_gone_is_not_asked_for_again(store: RedisStore, line: Batcher, namespace: str) -> None:
@@ -190,3 +206,33 @@ async def test_a_search_looks_further_until_its_page_is_full(
     assert [oldest.id] == [one.id for one in await store.search(query)]
     monkeypatch.setattr(redis_store, "_PAGES", 2)
     assert await store.search(query) == []
+
+
+async def test_nothing_at_all_is_left_of_what_is_forgotten(store: RedisStore, line: Batcher, namespace: str) -> None:
+    once = Once("k1", Sent.NAMED, LONG)
+    created = await store.create(replace(a_prediction(), deadline=time.time() + LONG), once=once)
+    run = await claimed(store, created)
+    await append(store, run, 1, output(run))
+    await settle(store, run, succeeded(run))
+    deleted = await store.create(a_prediction())
+    await store.end(deleted.id, Failed(at=time.time(), error="no", dead=Why.UNDELIVERABLE))
+    await store.delete(await store.get(deleted.id))
+
+    ended = await store.get(run.id)
+    await store.remove_data([ended])
+    await store.remove_records([ended, deleted])
+
+    assert await keys(line, namespace) == []
+
+
+async def test_what_clients_may_send_again_is_forgotten_by_redis_itself(
+    store: RedisStore, line: Batcher, namespace: str
+) -> None:
+    marks = [Once("k1", sent, 5.0) for sent in Sent]
+    for once in marks:
+        created = await store.create(a_prediction(), once=once)
+    await store.missed(created, marks[-1])
+
+    left = [await ask(line, "PTTL", f"{namespace}:{kind}:alice:k1") for kind in ("once", "missed")]
+
+    assert all(isinstance(one, int) and 0 < one <= 5000 for one in left)

@@ -28,6 +28,7 @@ const steps = {
     return replicate.run(`local/greet:${model.latest_version.id}`, { input });
   },
   short: () => replicate.run("local/gated", { input, wait: { mode: "block", timeout: 1 } }),
+  gated: () => replicate.run("local/gated", { input }),
   list: () => replicate.run("local/tell", { input }),
   stream: () => collect(replicate.stream("local/tell", { input })),
   fail: () => failure(replicate.run("local/fail", { input })),

@@ -34,10 +34,25 @@ _COMPLETE: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('RENAME', KEYS[1], KEYS[2])
   redis.call('PERSIST', KEYS[2])
+  redis.call('SADD', KEYS[3], KEYS[2])
 end
 return redis.call('HGET', KEYS[2], 'put')
 """
-"""Makes the hash KEYS[1] visible as KEYS[2] and answers whose it is: sent again, it answers the same."""
+"""Makes the hash KEYS[1] visible as KEYS[2], in the folder KEYS[3], and answers whose it is.
+
+Sent again, it answers the same.
+"""
+
+_DELETE: Final = "redis.call('UNLINK', KEYS[1]); return redis.call('SREM', KEYS[2], KEYS[1])"
+"""Removes the hash KEYS[1] from the folder KEYS[2]."""
+
+_CLEAR: Final = """
+for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  redis.call('UNLINK', key)
+end
+return redis.call('DEL', KEYS[1])
+"""
+"""Removes every hash in the folder KEYS[1]."""
 
 
 @asynccontextmanager
@@ -78,7 +93,7 @@ class RedisBlobs:
                 digest.update(chunk)
                 size, chunks = size + len(chunk), chunks + 1
             await self._call("HSET", hidden, "put", token, "size", size)
-            await self._complete(hidden, self._keys.blob(key), token)
+            await self._complete(hidden, key, token)
         except BaseException:
             with suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout(_FAREWELL):
@@ -106,10 +121,15 @@ class RedisBlobs:
     async def delete(self, blob: Blob) -> None:
         """See core.ports.Blobs."""
         if BLOB_KEY.fullmatch(blob.key):
-            await self._call("UNLINK", self._keys.blob(blob.key))
+            await self._call("EVAL", _DELETE, 2, self._keys.blob(blob.key), self._keys.blob_folder(blob.key))
 
-    async def _complete(self, hidden: str, visible: str, token: str) -> None:
-        if await self._call("EVAL", _COMPLETE, 2, hidden, visible) != token.encode():
+    async def clear(self, folder: str) -> None:
+        """See core.ports.Blobs."""
+        await self._call("EVAL", _CLEAR, 1, self._keys.blob_folder(folder))
+
+    async def _complete(self, hidden: str, key: str, token: str) -> None:
+        visible, folder = self._keys.blob(key), self._keys.blob_folder(key)
+        if await self._call("EVAL", _COMPLETE, 3, hidden, visible, folder) != token.encode():
             raise StoreUnavailable(reason="it has lost a large value that was being written")
 
     async def _chunk(self, blob: Blob, number: int) -> bytes:

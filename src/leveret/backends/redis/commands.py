@@ -14,30 +14,40 @@ from leveret.backends.redis.scripts import Script, Scripts
 from leveret.core import deadlines, events, lanes, lifecycle, wire
 from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, Started
 from leveret.core.letters import DeadLetter
+from leveret.core.once import Once
 from leveret.core.ports import Running
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import EMPTY, Prediction
+from leveret.core.retention import Retention
 from leveret.core.retry import LOST_WORKER, TOLERANCE
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
 _ATTEMPT: Final = b'"attempt":'
 _CHARGED: Final = b'"charged":'
+_DATA: Final = ("output", "output_blob", "live", "retention")
+"""The fields that go with the data of a record."""
 
 
 class Commands:
     """Makes the commands; the scripts know nothing of the lifecycle but what they are told here."""
 
-    def __init__(self, *, keys: Keys, scripts: Scripts) -> None:
+    def __init__(self, *, keys: Keys, scripts: Scripts, retention: Retention | None = None) -> None:
         self._keys = keys
         self._scripts = scripts
+        self._retention = retention or Retention()
 
-    def create(self, prediction: Prediction, *, at: float) -> Command:
-        """Record it; the script chooses its lane."""
-        return self._create(prediction, at, "", int(prediction.created_at * 1000))
+    def create(self, prediction: Prediction, *, at: float, once: Once | None = None) -> Command:
+        """Record it, unless it is sent again; the script chooses its lane."""
+        return self._create(prediction, at, "", int(prediction.created_at * 1000), once)
+
+    def missed(self, prediction: Prediction, once: Once) -> Command:
+        """Remember that its answer was missed."""
+        key = self._keys.once(prediction.account, once)
+        return _call(self._scripts.missed, (key,), prediction.id, _milliseconds(once.lifetime))
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
-        return self._create(message, at, message.lane, "")
+        return self._create(message, at, message.lane, "", None)
 
     def claims(
         self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None, at: float
@@ -70,7 +80,7 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.unreplied)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.unreplied, keys.expiry)
         return _call(
             self._scripts.transition,
             (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
@@ -87,6 +97,20 @@ class Commands:
             *absent,
             *present,
         )
+
+    def remove(self, prediction: Prediction, *, at: float) -> Command:
+        """Remove its data; the record stays as long as it should, counted from its end."""
+        if not self._retention.record:
+            return self._remove(prediction, "", "")
+        return self._remove(prediction, _milliseconds(self._retention.remaining(prediction, at=at)), "")
+
+    def delete(self, prediction: Prediction) -> Command:
+        """Remove everything but a stub."""
+        return self._remove(prediction, _milliseconds(self._retention.stub), 1)
+
+    def forget(self, prediction: Prediction) -> Command:
+        """Remove its record."""
+        return _call(self._scripts.forget, self._lists(prediction), prediction.id)
 
     def cancel(self, prediction_id: str) -> Command:
         """Record that a cancel is requested of what runs."""
@@ -142,16 +166,12 @@ class Commands:
     def _letter(self, letter_id: str) -> tuple[str, str, str]:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
-    def _create(self, prediction: Prediction, at: float, lane: Part, created: Part) -> Command:
-        account, due = prediction.account, deadlines.due(prediction)
+    def _create(self, prediction: Prediction, at: float, lane: Part, created: Part, once: Once | None) -> Command:
+        account, retention = prediction.account, prediction.retention or self._retention.data
         keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
-        limits: list[Part] = []
-        if due is not None:
-            keys.append(self._keys.deadlines)
-            limits.append(_moment(due))
         return _call(
             self._scripts.create,
-            keys,
+            (*keys, self._keys.deadlines, *([] if once is None else [self._keys.once(account, once)])),
             prediction.id,
             wire.encode(prediction),
             _WAITS,
@@ -161,10 +181,24 @@ class Commands:
             f"{prediction.model} {account}",
             lane,
             created,
+            _moment(deadlines.due(prediction)),
+            *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
+            _milliseconds(retention) if retention else "",
             "" if prediction.reply_to is None else 1,
             *lanes.thresholds(prediction.priority),
-            *limits,
         )
+
+    def _remove(self, prediction: Prediction, rest: Part, hidden: Part) -> Command:
+        spec = wire.encode(replace(prediction, input=EMPTY))
+        letter = self._letter(prediction.id)
+        return _call(
+            self._scripts.remove, (*self._lists(prediction), *letter), prediction.id, spec, rest, hidden, *_DATA
+        )
+
+    def _lists(self, prediction: Prediction) -> tuple[str, ...]:
+        """It and where it stands when it has ended."""
+        account = self._keys.account(prediction.account)
+        return (*self._of(prediction.id), self._keys.expiry, account, self._keys.unreplied)
 
     def _of(self, prediction_id: str) -> tuple[str, str]:
         return self._keys.record(prediction_id), self._keys.log(prediction_id)

@@ -19,7 +19,7 @@ from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.subscriptions import Channel, Subscriptions
 from leveret.core import events
 from leveret.core.events import Entry, Event
-from leveret.errors import PredictionNotFound
+from leveret.errors import DataRemoved, PredictionNotFound
 
 QUEUE_LIMIT: Final = 256
 """How many messages wait for a slow watcher before it is sent back to the log."""
@@ -78,12 +78,21 @@ class Logs:
             found += [entry.event for entry in page]
         return found
 
+    async def _missing(self, prediction_id: str) -> PredictionNotFound | DataRemoved:
+        """Why there is no log."""
+        fields = ("HMGET", self._keys.record(prediction_id), "data_removed", "gone")
+        (answer,) = await self._batcher.send([fields])
+        removed, gone = replies.array(answer)
+        if removed and not gone:
+            return DataRemoved(prediction_id=prediction_id)
+        return PredictionNotFound(prediction_id=prediction_id)
+
     async def _page(self, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
         """Some entries behind number `after`, or if there are none, the last; and whether more follow."""
         command = self._commands.page(prediction_id, after=after, most=PAGE, size=PAGE_BYTES)
         (reply,) = await self._batcher.send([command])
         if reply is None:
-            raise PredictionNotFound(prediction_id=prediction_id)
+            raise await self._missing(prediction_id)
         first, more, entries = replies.array(reply)
         return _entries(replies.number(first), replies.strings(entries)), more == 1
 

@@ -1,7 +1,8 @@
 """The keys: what is kept where.
 
 {ns}:p:{id}             hash    the record: `spec` is the prediction as it was submitted, the other fields are what
-                                its events have made of it (an absent one has its default) and the run's lease
+                                its events have made of it (an absent one has its default) and the run's lease;
+                                a deleted one is `gone`, and only keeps its messages from running
 {ns}:e:{id}             list    the log, one JSON event per entry; also the channel on which new ones are published
 {ns}:account:{account}  zset    its predictions, for listing
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
@@ -9,17 +10,24 @@
 {ns}:waiting            zset    known to be queued and not begun, by since when, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
+{ns}:expiry             zset    ended, by when its data, or then its record, is to go, in ms
 {ns}:unreplied          zset    ended, and a reply to who asked over AMQP is owed, by since when, in ms
 {ns}:cards              hash    the cards by model
 {ns}:dead             zset    the ids of the dead letters, for listing
 {ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
 {ns}:dead:{id}        hash    a dead letter: its `model`, `body` and `failure`
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
+{ns}:blobs:{a/b}        set     the keys of the large values whose `key` begins with these two segments
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
+{ns}:once:{account}:{key}    string  a create that may be sent again: its fingerprint and the prediction; expires
+{ns}:missed:{account}:{key}  hash    predictions whose answer did not reach the client, each with the one that would
+                                have been created if it had not been answered with it; expires
 """
 
 from __future__ import annotations
+
+from leveret.core.once import Once, Sent
 
 
 class Keys:
@@ -31,6 +39,7 @@ class Keys:
         self.waiting = f"{namespace}:waiting"
         self.leases = f"{namespace}:leases"
         self.deadlines = f"{namespace}:deadlines"
+        self.expiry = f"{namespace}:expiry"
         self.unreplied = f"{namespace}:unreplied"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
@@ -40,8 +49,11 @@ class Keys:
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"
+        self._folders = f"{namespace}:blobs:"
         self._accounts = f"{namespace}:account:"
         self._letters = f"{namespace}:dead:"
+        self._once = f"{namespace}:once:"
+        self._missed = f"{namespace}:missed:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -62,3 +74,11 @@ class Keys:
     def blob(self, key: str) -> str:
         """A large value."""
         return self._blobs + key
+
+    def blob_folder(self, key: str) -> str:
+        """The large values whose keys begin with the same two segments."""
+        return self._folders + "/".join(key.split("/")[:2])
+
+    def once(self, account: str, once: Once) -> str:
+        """What is remembered of a create."""
+        return f"{self._missed if once.sent is Sent.UNMARKED else self._once}{account}:{once.key}"

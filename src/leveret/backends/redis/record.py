@@ -34,15 +34,20 @@ _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"progress": ("progress", float),
     b"started_at": ("started_at", float),
     b"completed_at": ("completed_at", float),
+    b"data_removed": ("data_removed", b"1".__eq__),
 }
 
 
 class Snapshot(Struct, frozen=True):
-    """What a hash holds. When it is `live`, the run has reported something and only the log knows everything."""
+    """What a hash holds. When it is `live`, the run has reported something and only the log knows everything.
+
+    One that is `gone` was deleted.
+    """
 
     submitted: Prediction
     prediction: Prediction
     live: bool
+    gone: bool
 
 
 def decode(fields: Mapping[bytes, bytes]) -> Snapshot:
@@ -55,7 +60,7 @@ def decode(fields: Mapping[bytes, bytes]) -> Snapshot:
             name, decoder = known
             changed[name] = decoder(value)
     submitted = replace(submitted, lane=changed["lane"])
-    return Snapshot(submitted, replace(submitted, **changed), b"live" in fields)
+    return Snapshot(submitted, replace(submitted, **changed), b"live" in fields, b"gone" in fields)
 
 
 def encode(fields: Mapping[str, Field]) -> tuple[list[str | bytes], list[str]]:

@@ -29,8 +29,11 @@ class Scripts(Struct, frozen=True):
     create: Script
     discard: Script
     due: Script
+    forget: Script
+    missed: Script
     page: Script
     published: Script
+    remove: Script
     transition: Script
 
     def __iter__(self) -> Iterator[Script]:

@@ -17,6 +17,7 @@ from leveret.backends.redis import claims, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
+from leveret.backends.redis.expiry import RedisExpiry
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
@@ -25,9 +26,11 @@ from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
-from leveret.errors import PredictionNotFound
+from leveret.core.retention import Retention
+from leveret.errors import DataRemoved, IdempotencyMismatch, IllegalTransition, PredictionNotFound
 
 _PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
@@ -37,6 +40,9 @@ _PAGES: Final = 200
 
 _EXISTS: Final = -1
 """The answer of create.lua when there is such a record already."""
+
+_MISMATCH: Final = -2
+"""The answer of create.lua when it was sent before, as something else."""
 
 _WAITS: Final = 1
 """The answer of cancel.lua when no run has begun."""
@@ -49,7 +55,9 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_store(url: str, *, namespace: str = "leveret", patience: float = 30.0) -> AsyncIterator[RedisStore]:
+async def open_store(
+    url: str, *, namespace: str = "leveret", patience: float = 30.0, retention: Retention | None = None
+) -> AsyncIterator[RedisStore]:
     """The store at `url`, even if there is no server now: it is tried further in the background.
 
     A call waits up to `patience` seconds for a server that is away. Raises InvalidSetting.
@@ -59,7 +67,7 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
     loaded = scripts.load()
     batcher = Batcher(connector, scripts=list(loaded), patience=patience)
     subscriptions = Subscriptions(connector, patience=patience)
-    commands = Commands(keys=keys, scripts=loaded)
+    commands = Commands(keys=keys, scripts=loaded, retention=retention)
     logs = Logs(batcher=batcher, subscriptions=subscriptions, commands=commands, keys=keys)
     tasks = [asyncio.create_task(batcher.run()), asyncio.create_task(subscriptions.run())]
     for task in tasks:
@@ -71,7 +79,7 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters):
+class RedisStore(RedisLetters, RedisExpiry):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
@@ -80,21 +88,38 @@ class RedisStore(RedisLetters):
 
     # Predictions
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         """See core.ports.Predictions."""
-        (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time())])
+        (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time(), once=once)])
+        match reply:
+            case bytes(repeated):
+                return await self._repeated(prediction, repeated.decode())
+            case answer if answer == _EXISTS:
+                return await self.get(prediction.id)
+            case answer if answer == _MISMATCH:
+                raise IdempotencyMismatch
         lane = replies.number(reply)
-        if lane == _EXISTS:
-            return await self.get(prediction.id)
         return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+
+    async def _repeated(self, prediction: Prediction, earlier: str) -> Prediction:
+        """What it repeats; if that was deleted just now, it is a prediction of its own."""
+        try:
+            return await self.get(earlier)
+        except PredictionNotFound:
+            return await self.create(prediction)
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        """See core.ports.Predictions."""
+        await self._batcher.send([self._commands.missed(prediction, once)])
 
     async def get(self, prediction_id: str) -> Prediction:
         """See core.ports.Predictions."""
         snapshots = await self._snapshots([prediction_id])
         if not snapshots:
             raise PredictionNotFound(prediction_id=prediction_id)
-        (prediction,) = await self._whole(snapshots)
-        return prediction
+        for prediction in await self._whole(snapshots):
+            return prediction
+        raise PredictionNotFound(prediction_id=prediction_id)
 
     async def search(self, query: Query) -> list[Prediction]:
         """See core.ports.Predictions. With a filter, only the account's next 100 000 predictions are looked through."""
@@ -275,18 +300,26 @@ class RedisStore(RedisLetters):
         if not prediction_ids:
             return []
         answers = await self._batcher.send([("HGETALL", self._keys.record(one)) for one in prediction_ids])
-        return [record.decode(fields) for answer in answers if (fields := replies.mapping(answer))]
+        found = [record.decode(fields) for answer in answers if (fields := replies.mapping(answer))]
+        return [snapshot for snapshot in found if not snapshot.gone]
 
     async def _whole(self, snapshots: Sequence[Snapshot]) -> list[Prediction]:
         """The predictions with everything that stands only in the logs."""
         if not any(one.live for one in snapshots):
             return [one.prediction for one in snapshots]
-        return list(await asyncio.gather(*map(self._folded, snapshots)))
+        found = await asyncio.gather(*map(self._folded, snapshots))
+        return [prediction for prediction in found if prediction is not None]
 
-    async def _folded(self, snapshot: Snapshot) -> Prediction:
+    async def _folded(self, snapshot: Snapshot) -> Prediction | None:
+        """The prediction; None if it is gone by now."""
         if not snapshot.live:
             return snapshot.prediction
-        return lifecycle.fold(snapshot.submitted, await self._logs.whole(snapshot.submitted.id))
+        prediction_id = snapshot.submitted.id
+        try:
+            return lifecycle.fold(snapshot.submitted, await self._logs.whole(prediction_id))
+        except (PredictionNotFound, DataRemoved, IllegalTransition):  # its data was removed since the record was read
+            again = await self._snapshots([prediction_id])
+            return again[0].prediction if again else None
 
 
 def _fits(fields: Sequence[Reply], query: Query) -> bool:

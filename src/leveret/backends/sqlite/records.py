@@ -5,6 +5,7 @@ Plain functions over a connection; each is a part of somebody's transaction.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
@@ -54,6 +55,8 @@ class Record(Struct, frozen=True):
     canceling: int
     suspect: str
     due: float
+    removed: int = 0
+    gone: int = 0
 
     @property
     def ended(self) -> bool:
@@ -80,20 +83,24 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int, int, int, str, float] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due"
-        " FROM predictions WHERE id = ?",
+    row: tuple[int, str, int, str, float, int, int, int, int, str, float, int, int] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due,"
+        " removed, gone FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     return None if row is None else Record(*row)
 
 
-def insert(connection: Connection, prediction: Prediction, *, at: float) -> Record:
-    """A new record, with the first event in its log."""
+def insert(connection: Connection, prediction: Prediction, *, at: float, retention: float) -> Record:
+    """A new record, with the first event in its log. Its data stays for `retention` if it says nothing itself."""
+    stays = prediction.retention or retention or None
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at)"
-        " VALUES (?, ?, ?, 'starting', ?, ?, ?)",
-        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged, due(prediction)),
+        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at, retention)"
+        " VALUES (?, ?, ?, 'starting', ?, ?, ?, ?)",
+        (
+            *(prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged),
+            *(due(prediction), stays),
+        ),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
     connection.execute(
@@ -127,6 +134,7 @@ def advance(
     values["length"] = record.length + len(follow)
     if final:
         values["overdue_at"] = None
+        values["expires_at"] = time.time()  # and its retention: see _update
     if columns:
         values.update(columns)
     connection.execute(_update(tuple(values)), (*values.values(), record.seq))
@@ -150,18 +158,18 @@ def outstanding(connection: Connection, prediction: Prediction) -> int:
     return int(count)
 
 
-def read(connection: Connection, prediction_id: str) -> Prediction | None:
-    """The prediction as it is now, if there is one."""
+def read(connection: Connection, prediction_id: str, *, hidden: bool = False) -> Prediction | None:
+    """The prediction as it is now, if there is one. One that was deleted is `hidden`."""
     row = connection.execute(
         "SELECT data, status, attempt, charged, suspect, worker, output, output_blob, error, stopped, progress,"
-        " started_at, completed_at, live, seq"
-        " FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ?",
-        (prediction_id,),
+        " started_at, completed_at, removed, live, seq"
+        " FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ? AND gone <= ?",
+        (prediction_id, hidden),
     ).fetchone()
     if row is None:
         return None
     data, status, attempt, charged, suspect, worker, output, blob, error, stopped, progress = row[:11]
-    started_at, completed_at, live, seq = row[11:]
+    started_at, completed_at, removed, live, seq = row[11:]
     submitted = _decoder.decode(data)
     if live:
         return lifecycle.fold(submitted, (events.decode(data) for _, data in _rows(connection, seq, after=0)))
@@ -179,6 +187,7 @@ def read(connection: Connection, prediction_id: str) -> Prediction | None:
         progress=progress,
         started_at=started_at,
         completed_at=completed_at,
+        data_removed=bool(removed),
     )
 
 
@@ -203,7 +212,7 @@ def last_event(connection: Connection, record: Record) -> Event:
 
 def search(connection: Connection, query: Query) -> list[str]:
     """The ids that the query asks for, newest first. Each status is a walk along an index of its own."""
-    clauses = "account = ? AND status = ?" + (" AND model = ?" if query.model else "")
+    clauses = "account = ? AND status = ? AND gone = 0" + (" AND model = ?" if query.model else "")
     clauses += " AND id < ?" if query.before else ""
     statement = f"SELECT id FROM predictions WHERE {clauses} ORDER BY id DESC LIMIT ?"  # noqa: S608 - clauses from here
     rest = [value for value in (query.model, query.before) if value]
@@ -235,4 +244,5 @@ def _column(value: Field) -> Column:
 @cache
 def _update(names: tuple[str, ...]) -> str:
     """The statement for one of the few combinations of columns that events change."""
-    return f"UPDATE predictions SET {', '.join(f'{name} = ?' for name in names)} WHERE seq = ?"  # noqa: S608
+    sets = [f"{name} = ? + retention" if name == "expires_at" else f"{name} = ?" for name in names]
+    return f"UPDATE predictions SET {', '.join(sets)} WHERE seq = ?"  # noqa: S608 - names from here

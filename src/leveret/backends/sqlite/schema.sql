@@ -33,7 +33,12 @@ CREATE TABLE IF NOT EXISTS predictions (
     due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
     mend_at      REAL NOT NULL DEFAULT 0,            -- from when the sweeper may find that the lease has lapsed
-    overdue_at   REAL                                -- from when the sweeper may find that a deadline has passed
+    overdue_at   REAL,                               -- from when the sweeper may find that a deadline has passed
+
+    retention    REAL,                               -- seconds that the data stays after the end; NULL: for ever
+    expires_at   REAL,                               -- from when the data, or then the record, is to go
+    removed      INTEGER NOT NULL DEFAULT 0,         -- whether the data has gone
+    gone         INTEGER NOT NULL DEFAULT 0          -- whether it was deleted, and only keeps its messages from running
 );
 
 -- For search, and for how much an account has outstanding. An id sorts by time.
@@ -41,6 +46,7 @@ CREATE INDEX IF NOT EXISTS predictions_by_status ON predictions (account, status
 CREATE INDEX IF NOT EXISTS predictions_by_model ON predictions (account, model, status, id);
 CREATE INDEX IF NOT EXISTS predictions_running ON predictions (mend_at) WHERE status = 'processing';
 CREATE INDEX IF NOT EXISTS predictions_with_deadline ON predictions (overdue_at) WHERE overdue_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS predictions_expiring ON predictions (expires_at) WHERE expires_at IS NOT NULL;
 
 -- The logs. Number 0 is the prediction as it was submitted; the events are numbered from 1.
 CREATE TABLE IF NOT EXISTS log (
@@ -87,6 +93,29 @@ CREATE TABLE IF NOT EXISTS letters (
     failure BLOB NOT NULL   -- JSON: the event
 );
 CREATE INDEX IF NOT EXISTS letters_by_model ON letters (model, id);
+
+-- Creates that may be sent again, and what they have created.
+CREATE TABLE IF NOT EXISTS once (
+    account     TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    prediction  TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    expires_at  REAL NOT NULL,
+    PRIMARY KEY (account, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS once_by_expiry ON once (expires_at);
+CREATE INDEX IF NOT EXISTS once_by_prediction ON once (prediction);
+
+-- Predictions whose answer did not reach the client, and whose create was answered with them when it came again.
+CREATE TABLE IF NOT EXISTS missed (
+    account    TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    prediction TEXT NOT NULL,
+    taker      TEXT NOT NULL,  -- the prediction that would have been created; empty: nobody's yet
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (account, key, prediction)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS missed_by_prediction ON missed (prediction);
 
 -- The broker --------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import letters, records, transitions, upkeep
+from leveret.backends.sqlite import expiry, letters, records, repeats, transitions, upkeep
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
@@ -18,9 +18,11 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
+from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
-from leveret.errors import PredictionNotFound
+from leveret.core.retention import Retention
+from leveret.errors import DataRemoved, PredictionNotFound
 
 T = TypeVar("T")
 
@@ -28,13 +30,20 @@ T = TypeVar("T")
 class SqliteStore:
     """Implements core.ports.Store on the embedded database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, retention: Retention | None = None) -> None:
         self._database = database
+        self._retention = retention or Retention()
         self._doorbells = Doorbells[Entry](size=lambda entry: size(entry.event))
 
-    async def create(self, prediction: Prediction) -> Prediction:
+    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
         """See core.ports.Predictions."""
-        return await self._database.write(partial(_create, prediction=prediction), durable=True)
+        creating = partial(_create, prediction=prediction, once=once, retention=self._retention.data)
+        return await self._database.write(creating, durable=True)
+
+    async def missed(self, prediction: Prediction, once: Once) -> None:
+        """See core.ports.Predictions."""
+        missing = partial(repeats.missed, prediction=prediction, once=once, at=time.time())
+        await self._database.write(missing, durable=True)
 
     async def get(self, prediction_id: str) -> Prediction:
         """See core.ports.Predictions."""
@@ -69,12 +78,17 @@ class SqliteStore:
         """See core.ports.Predictions."""
         return await self._change(partial(transitions.cancel, prediction_id=prediction_id))
 
+    async def delete(self, prediction: Prediction) -> None:
+        """See core.ports.Predictions."""
+        deleting = partial(expiry.delete, prediction=prediction, retention=self._retention)
+        await self._database.write(deleting, durable=True)
+
     async def claim(
         self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
     ) -> list[Claim]:
         """See core.ports.Runs."""
-        claiming = partial(transitions.claim, predictions=predictions, worker=worker, lease=lease, most=most)
-        return await self._change(claiming)
+        lasting = partial(transitions.claim, lease=lease, retention=self._retention)
+        return await self._change(partial(lasting, predictions=predictions, worker=worker, most=most))
 
     async def beat(self, runs: Sequence[Running], *, worker: str, lease: float) -> list[Pulse]:
         """See core.ports.Runs."""
@@ -115,6 +129,19 @@ class SqliteStore:
     async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.overdue, hold=hold, limit=limit))
+
+    async def outlived(self, *, hold: float, limit: int) -> list[Prediction]:
+        """See core.ports.Expiry."""
+        return await self._database.write(partial(expiry.outlived, hold=hold, limit=limit))
+
+    async def remove_data(self, predictions: Sequence[Prediction]) -> None:
+        """See core.ports.Expiry."""
+        removing = partial(expiry.remove_data, predictions=predictions, retention=self._retention)
+        await self._database.write(removing)
+
+    async def remove_records(self, predictions: Sequence[Prediction]) -> None:
+        """See core.ports.Expiry."""
+        await self._database.write(partial(expiry.remove_records, predictions=predictions))
 
     async def letters(self, *, before: str | None = None, limit: int, model: str | None = None) -> list[DeadLetter]:
         """See core.ports.Letters."""
@@ -163,13 +190,18 @@ class SqliteStore:
                 self._doorbells.ring(prediction_id, entries)
 
 
-def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
-    known = records.read(connection, prediction.id)
-    if known is not None:
-        return known
+def _create(connection: Connection, *, prediction: Prediction, once: Once | None, retention: float) -> Prediction:
+    if records.find(connection, prediction.id) is not None:
+        return _get(connection, prediction_id=prediction.id)
+    now = time.time()
+    if once is not None:
+        earlier = repeats.repeated(connection, prediction, once, at=now)
+        if earlier is not None:
+            return _get(connection, prediction_id=earlier)
+        repeats.remember(connection, prediction, once, at=now)
     outstanding = records.outstanding(connection, prediction)
     created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
-    records.insert(connection, created, at=time.time())
+    records.insert(connection, created, at=now, retention=retention)
     upkeep.publishing(connection, created)
     return created
 
@@ -187,7 +219,9 @@ def _search(connection: Connection, *, query: Query) -> list[Prediction]:
 
 def _page(connection: Connection, *, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
     record = records.find(connection, prediction_id)
-    if record is None:
+    if record is None or record.gone:
         raise PredictionNotFound(prediction_id=prediction_id)
+    if record.removed:
+        raise DataRemoved(prediction_id=prediction_id)
     page = records.page(connection, record, after=after)
     return page, page[-1].number < record.length

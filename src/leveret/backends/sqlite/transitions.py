@@ -14,19 +14,28 @@ from leveret.core.deadlines import bounded, overdue
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
 from leveret.core.ports import Busy, Claim, Claimed, Early, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status
+from leveret.core.retention import Retention
 from leveret.core.retry import LOST_WORKER, NO_RUN_LEFT, TOLERANCE, exhausted
 from leveret.errors import PredictionNotFound
 
 
 def claim(
-    connection: Connection, *, predictions: Sequence[Prediction], worker: str, lease: float, most: int | None
+    connection: Connection,
+    *,
+    predictions: Sequence[Prediction],
+    worker: str,
+    lease: float,
+    most: int | None,
+    retention: Retention,
 ) -> tuple[list[Claim], News]:
     """See core.ports.Runs."""
     now = time.time()
     claims: list[Claim] = []
     news: News = []
     for prediction in predictions:
-        record = records.find(connection, prediction.id) or records.insert(connection, prediction, at=now)
+        record = records.find(connection, prediction.id)
+        if record is None:
+            record = records.insert(connection, prediction, at=now, retention=retention.data)
         if record.ended:
             claims.append(Finished())
         elif record.held(now):
@@ -156,5 +165,7 @@ def _refused(record: Record | None) -> Pulse:
 
 def _repeats(connection: Connection, record: Record, ending: Ending) -> bool:
     """Whether it is this ending that has ended the latest run."""
+    if record.removed:
+        return False  # there is no log any more that could tell
     last = records.last_event(connection, record)
     return isinstance(last, type(ending)) and last.attempt == ending.attempt

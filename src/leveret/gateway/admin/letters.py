@@ -19,11 +19,12 @@ from starlette.responses import Response
 
 from leveret.core.letters import DeadLetter, renewed
 from leveret.core.ports import Letters
-from leveret.core.prediction import MODEL_NAME, PREDICTION_ID
-from leveret.errors import DeadLetterNotFound, InvalidRequest, NotRetriable, Undecodable
+from leveret.core.prediction import EMPTY, MODEL_NAME, PREDICTION_ID
+from leveret.erasure import Erasure
+from leveret.errors import BlobNotFound, DeadLetterNotFound, InvalidRequest, NotRetriable, Undecodable
 from leveret.gateway.admin.views import DeadLetterPage, Purged, Retried, asked, detail, view
 from leveret.gateway.submit import Accepted, Intake
-from leveret.gateway.views import EMPTY, Views
+from leveret.gateway.views import Views
 
 PAGE: Final = 100
 """How many dead letters stand on one page, are retried by one call, or are purged at once."""
@@ -35,10 +36,11 @@ _encoder: Final = msgspec.json.Encoder()
 class LetterPages:
     """The endpoints of dead letters."""
 
-    def __init__(self, *, store: Letters, intake: Intake, views: Views) -> None:
+    def __init__(self, *, store: Letters, intake: Intake, views: Views, erasure: Erasure) -> None:
         self._store = store
         self._intake = intake
         self._views = views
+        self._erasure = erasure
 
     async def list(self, request: Request) -> Response:
         """A page of them: `?cursor=` goes on, `?model=` filters."""
@@ -75,8 +77,7 @@ class LetterPages:
 
     async def purge(self, request: Request) -> Response:
         """Throw it away."""
-        letter = await self._letter(request)
-        await self._store.discard([letter.id])
+        await self._erasure.discard(await self._letter(request))
         return Response(status_code=204)
 
     async def purge_all(self, request: Request) -> Response:
@@ -84,7 +85,8 @@ class LetterPages:
         selection = _selection(request)
         purged = 0
         while found := await self._page(selection, PAGE):
-            purged += await self._store.discard([letter.id for letter in found])
+            await asyncio.gather(*[self._erasure.discard(letter) for letter in found])
+            purged += len(found)
             selection = _Selection(found[-1].id, selection.model)
         return _json(Purged(purged))
 
@@ -101,13 +103,13 @@ class LetterPages:
         """Whether it runs again; the others are no predictions."""
         try:
             await self._retry(letter)
-        except (NotRetriable, Undecodable):
+        except (NotRetriable, Undecodable, BlobNotFound):
             return False
         return True
 
     async def _retry(self, letter: DeadLetter) -> Accepted:
         accepted = await self._intake.accept_again(renewed(letter, at=time.time()))
-        await self._store.discard([letter.id])
+        await self._erasure.discard(letter)
         return accepted
 
 

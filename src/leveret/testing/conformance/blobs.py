@@ -30,6 +30,33 @@ WRONG_KEYS = ["", "/", "/etc/passwd", "../secret", "a/../../secret", "a//b", "a/
 class BlobsConformance:
     """Every test takes the fixture `blobs`, an open Blobs that has nothing in it."""
 
+    async def test_to_clear_a_folder_is_to_delete_what_is_in_it_and_nothing_else(self, blobs: Blobs) -> None:
+        inside = [await blobs.put(f"a/b/{name}", _stream(LARGE), content_type="a/b") for name in ("1", "2/3", "2/4/5")]
+        others = [await blobs.put(key, _stream(b"x"), content_type="a/b") for key in ("a/bc/1", "a/c", "ab/b/1")]
+
+        for _ in range(2):
+            await blobs.clear("a/b")
+
+        for blob in inside:
+            with pytest.raises(BlobNotFound):
+                await _content(blobs, blob)
+        assert [await _content(blobs, blob) for blob in others] == [b"x"] * 3
+
+    async def test_what_is_put_into_a_folder_that_was_cleared_is_there(self, blobs: Blobs) -> None:
+        for content in (b"x", LARGE):
+            blob = await blobs.put("a/b/1", _stream(content), content_type="a/b")
+            await blobs.clear("a/b")
+            blob = await blobs.put("a/b/1", _stream(content), content_type="a/b")
+            assert await _content(blobs, blob) == content
+
+    @pytest.mark.parametrize("folder", WRONG_KEYS)
+    async def test_a_folder_that_is_none_is_cleared_to_no_effect(self, blobs: Blobs, folder: str) -> None:
+        blob = await blobs.put(KEY, _stream(b"x"), content_type="a/b")
+
+        await blobs.clear(folder)
+
+        assert await _content(blobs, blob) == b"x"
+
     @pytest.mark.parametrize("content", CONTENTS)
     async def test_what_was_put_is_read_again(self, blobs: Blobs, content: bytes) -> None:
         blob = await blobs.put(KEY, _stream(content), content_type="image/png")

@@ -9,6 +9,7 @@ from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueCo
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
+from leveret.testing.conformance.once import NamedConformance, RetriedConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
 from leveret.testing.conformance.replies import RepliesConformance
@@ -19,6 +20,8 @@ from leveret.testing.conformance.upkeep import LapsedConformance, UnbegunConform
 class StoreConformance(
     PredictionsConformance,
     SearchConformance,
+    NamedConformance,
+    RetriedConformance,
     LogConformance,
     ClaimConformance,
     BoundConformance,

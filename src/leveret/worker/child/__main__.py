@@ -123,6 +123,7 @@ def _ready(model: Model) -> Ready:
         max_attempts=None if model.options.retries is None else model.options.retries + 1,
         queue_timeout=model.options.queue_timeout,
         total_timeout=model.options.total_timeout,
+        retention=model.options.retention,
         concurrency=model.options.concurrency or 1,
         timeout=model.options.timeout,
         max_memory=model.options.max_memory,

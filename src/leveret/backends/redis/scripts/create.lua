@@ -1,16 +1,40 @@
 -- Record a prediction with its first event; answers its lane, or -1 when it is there already.
--- KEYS: record, log, account, outstanding, outbox, and if it has a deadline: deadlines
+-- What is sent again changes nothing: answers the id that it repeats, or -2 when its fingerprint is another one.
+-- KEYS: record, log, account, outstanding, outbox, deadlines, and if it may be sent again: what is remembered of it
 -- ARGV: id, spec, status, attempt, charged, the first event, owner (of what is outstanding),
 --   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms,
---   whether a reply will be owed ('': no), thresholds..., and if it has a deadline: when that passes in ms
-local id, spec, status, attempt, charged, event, owner, lane, created, asked = unpack(ARGV, 1, 10)
+--   when its deadline passes in ms ('': it has none), how it is sent ('': once), its fingerprint,
+--   for how many ms it is remembered, for how many ms its data stays after its end ('': for ever),
+--   whether a reply will be owed ('': no), thresholds...
+local id, spec, status, attempt, charged, event, owner, lane, created = unpack(ARGV, 1, 9)
+local due, sent, fingerprint, lifetime, retention, asked = unpack(ARGV, 10, 15)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
+end
+if sent == 'unmarked' then
+  local missed, free = redis.call('HGETALL', KEYS[7]), nil
+  for place = 1, #missed, 2 do
+    if missed[place + 1] == id then
+      return missed[place]
+    elseif missed[place + 1] == '' then
+      free = free or missed[place]
+    end
+  end
+  if free then
+    redis.call('HSET', KEYS[7], free, id)
+    return free
+  end
+elseif sent == 'named' or sent == 'again' then
+  local remembered = redis.call('GET', KEYS[7])
+  if remembered then
+    local its_fingerprint, earlier = string.match(remembered, '^(%S*) (%S+)$')
+    return its_fingerprint == fingerprint and earlier or -2
+  end
 end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 11, #ARGV - (KEYS[6] and 1 or 0) do
+  for place = 16, #ARGV do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -21,12 +45,19 @@ redis.call('HSET', KEYS[1], 'spec', spec, 'status', status, 'attempt', attempt, 
 if charged ~= '0' then
   redis.call('HSET', KEYS[1], 'charged', charged)
 end
+if retention ~= '' then
+  redis.call('HSET', KEYS[1], 'retention', retention)
+end
 if asked ~= '' then
   redis.call('HSET', KEYS[1], 'asked', 1)
 end
-if KEYS[6] then
+if due ~= '' then
   redis.call('HSET', KEYS[1], 'bounded', 1)
-  redis.call('ZADD', KEYS[6], ARGV[#ARGV], id)
+  redis.call('ZADD', KEYS[6], due, id)
+end
+if sent ~= '' and sent ~= 'unmarked' then
+  redis.call('SET', KEYS[7], fingerprint .. ' ' .. id, 'PX', lifetime)
+  redis.call('HSET', KEYS[1], 'once', KEYS[7])
 end
 redis.call('RPUSH', KEYS[2], event)
 redis.call('ZADD', KEYS[3], 0, id)
