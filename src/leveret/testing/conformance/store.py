@@ -6,6 +6,7 @@ from leveret.testing.conformance.bounds import BoundConformance
 from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
+from leveret.testing.conformance.expiry import DeleteConformance, ExpiryConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
@@ -33,6 +34,8 @@ class StoreConformance(
     LapsedConformance,
     DeadlineConformance,
     OverdueConformance,
+    ExpiryConformance,
+    DeleteConformance,
     LettersConformance,
     RepliesConformance,
     UnbegunConformance,
