@@ -166,7 +166,7 @@ def _remains(history: History) -> Iterator[str]:
     for one in history.of(Remains):
         if not one.quiet:
             yield "it did not become quiet in time"
-        for what in ("outstanding", "outbox", "waiting", "leases"):
+        for what in ("outstanding", "outbox", "waiting", "leases", "deadlines"):
             if getattr(one, what):
                 yield f"the store has {getattr(one, what)} left over as {what}"
         for queue, count in one.queues.items():

@@ -20,15 +20,17 @@ from tests.chaos.queues import Queues
 from tests.chaos.records import Records
 from tests.system.program import QUICK, Program, free_port
 
-MODELS: Final = ("local/square", "local/count")
+MODELS: Final = ("local/square", "local/count", "local/third", "local/halves")
+"""Plain, streamed, asynchronous and batched."""
 
 MODEL: Final = """
+import asyncio
 import json
 import os
 import time
 from collections.abc import Iterator
 
-from leveret import Context, model
+from leveret import Context, Retry, model
 
 
 def note(context: Context, *, ended: bool = False) -> None:
@@ -40,18 +42,48 @@ def note(context: Context, *, ended: bool = False) -> None:
     os.close(file)
 
 
+def ask_again(n: int, *contexts: Context) -> None:
+    # Some want another run, a few of them for longer than the longest fault.
+    if n % 7 == 0 and all(context.attempt == 1 for context in contexts):
+        for context in contexts:
+            note(context, ended=True)
+        raise Retry("not yet", after=15 if n % 2 else 1)
+
+
 @model
 def square(n: int, seconds: float, context: Context) -> int:
     note(context)
     context.log("begun")
     time.sleep(seconds)
+    ask_again(n, context)
     note(context, ended=True)
     return n * n
+
+
+@model(concurrency=4)
+async def third(n: int, seconds: float, context: Context) -> int:
+    note(context)
+    context.log("begun")
+    await asyncio.sleep(seconds)
+    ask_again(n, context)
+    note(context, ended=True)
+    return n**3
+
+
+@model(batch=4, batch_window=0.05)
+def halves(n: list[int], seconds: list[float], contexts: list[Context]) -> list[int]:
+    for context in contexts:
+        note(context)
+    time.sleep(max(seconds))
+    for context in contexts:
+        note(context, ended=True)
+    return [2 * one for one in n]
 
 
 @model
 def count(n: int, seconds: float, context: Context) -> Iterator[int]:
     note(context)
+    ask_again(n, context)
     for step in range(3):
         time.sleep(seconds / 3)
         context.progress((step + 1) / 3)
@@ -161,6 +193,7 @@ class Deployment:
             outbox=left.outbox,
             waiting=left.waiting,
             leases=left.leases,
+            deadlines=left.deadlines,
             queues=depths,
             unfinished=unfinished,
         )
@@ -185,7 +218,7 @@ class Deployment:
             "CHAOS_RUNS": str(self.runs),
         }
         commands = [("gateway", "--port", str(port))] + [
-            ("worker", "models.py:square", "models.py:count")
+            ("worker", *(f"models.py:{name.partition('/')[2]}" for name in MODELS))
         ] * self._count
         programs = [
             stack.enter_context(Program(*command, folder=self._folder, environment=environment)) for command in commands

@@ -101,6 +101,7 @@ class Remains(Struct, frozen=True, tag="remains"):
     outbox: int = 0
     waiting: int = 0
     leases: int = 0
+    deadlines: int = 0
     queues: Mapping[str, int] = field(default_factory=dict)
     unfinished: list[str] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Final
 
@@ -24,6 +24,14 @@ PATIENCE: Final = 8.0
 LENGTHS: Final = (0.0, 0.005, 0.02, 0.05, 0.3, 2.0, 5.0)
 LENGTH_WEIGHTS: Final = (50, 40, 40, 40, 20, 8, 2)
 """How long the runs take, in seconds: most are over soon, some outlast a lease, so that always something runs."""
+
+EXPECTED: Final[Mapping[str, Callable[[int], Output]]] = {
+    "square": lambda n: n * n,
+    "count": lambda n: [n, n + 1, n + 2],
+    "third": lambda n: n**3,
+    "halves": lambda n: 2 * n,
+}
+"""What the models answer."""
 
 BEHAVIOURS: Final = ("leave", "poll", "watch", "wait", "cancel", "cancel late")
 BEHAVIOUR_WEIGHTS: Final = (25, 25, 25, 10, 10, 5)
@@ -63,7 +71,7 @@ class Load:
             submitted.set()
 
     async def _be_client(self, number: int) -> None:
-        model = self._random.choice(("square", "count"))
+        model = self._random.choice(list(EXPECTED))
         (seconds,) = self._random.choices(LENGTHS, LENGTH_WEIGHTS)
         (behaviour,) = self._random.choices(BEHAVIOURS, BEHAVIOUR_WEIGHTS)
         delay = self._random.uniform(0.0, 0.3 if behaviour == "cancel" else 3.0)
@@ -88,12 +96,12 @@ class Load:
             "POST",
             f"/v1/models/local/{model}/predictions",
             content=msgspec.json.encode({"input": {"n": number, "seconds": seconds}}),
-            headers={"Prefer": "wait=5"} if wait else {},
+            headers={**({"Prefer": "wait=5"} if wait else {}), **({"Cancel-After": "6"} if number % 11 == 0 else {})},
         )
         if answer is None:
             return None
         shown = _shown(answer)
-        expected: Output = number * number if model == "square" else [number, number + 1, number + 2]
+        expected = EXPECTED[model](number)
         self._history.add(Accepted(now(), shown.id, f"local/{model}", expected, answer.status_code == 201))
         if wait:
             self._history.add(_polled(shown, asked, "wait"))

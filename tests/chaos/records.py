@@ -26,6 +26,7 @@ class Left(Struct, frozen=True):
     outbox: int
     waiting: int
     leases: int
+    deadlines: int
 
 
 class Records:
@@ -48,6 +49,7 @@ class Records:
             outbox=client.zcard(keys.outbox),
             waiting=client.zcard(keys.waiting),
             leases=client.zcard(keys.leases),
+            deadlines=client.zcard(keys.deadlines),
         )
 
     def ended(self, prediction_id: str) -> bool:

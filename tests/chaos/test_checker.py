@@ -106,6 +106,7 @@ def test_a_good_history_has_no_violations() -> None:
         (altered(REMAINS, replace(REMAINS, outbox=2)), "2 left over as outbox"),
         (altered(REMAINS, replace(REMAINS, waiting=2)), "2 left over as waiting"),
         (altered(REMAINS, replace(REMAINS, leases=3)), "3 left over as leases"),
+        (altered(REMAINS, replace(REMAINS, deadlines=1)), "1 left over as deadlines"),
         (altered(REMAINS, replace(REMAINS, queues={"leveret.local.square.0": 1})), "1 messages left over"),
         (altered(REMAINS, replace(REMAINS, queues={"leveret.dead": 1})), "1 messages left over"),
         (altered(REMAINS, replace(REMAINS, unfinished=["a"])), "which have not ended"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +32,9 @@ ENVIRONMENT: Final = {
     "LEVERET_WORKER_GUARD_AFTER": "15",
     "LEVERET_WORKER_GUARD_DELAY": "15",
 }
+LENGTH: Final = 180.0
+"""How long the run takes at least, in seconds."""
+
 ACK_TIMEOUT: Final = "consumer_timeout = 60000"
 """The shortest that RabbitMQ supports; it looks once a minute."""
 
@@ -87,6 +91,7 @@ async def test_a_run_may_outlast_the_patience_of_the_broker_and_the_memory_of_th
         long, doomed = [await submitted(client, name, str(tmp_path / name)) for name in ("long", "doomed")]
         for path in (long, doomed):
             await shows(client, path, "processing")
+        began = time.monotonic()
         outlived = asyncio.create_task(asyncio.to_thread(outlive, parts.rabbit))
 
         # Nothing but its guard knows of `doomed` when this has happened.
@@ -101,6 +106,7 @@ async def test_a_run_may_outlast_the_patience_of_the_broker_and_the_memory_of_th
         again = await shows(client, doomed, "succeeded")
 
         await outlived  # and so would what the workers hold, which is older, were it not guarded
+        await asyncio.sleep(began + LENGTH - time.monotonic())
         (tmp_path / "long.open").touch()
         once = await shows(client, long, "succeeded")
         kinds = await events(client, long)

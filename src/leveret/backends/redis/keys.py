@@ -13,9 +13,9 @@
 {ns}:expiry             zset    ended, by when its data, or then its record, is to go, in ms
 {ns}:unreplied          zset    ended, and a reply to who asked over AMQP is owed, by since when, in ms
 {ns}:cards              hash    the cards by model
-{ns}:dead             zset    the ids of the dead letters, for listing
-{ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
-{ns}:dead:{id}        hash    a dead letter: its `model`, `body` and `failure`
+{ns}:dead               zset    the ids of the dead letters, for listing
+{ns}:dead-models        zset    "model id" of those that are predictions, for listing by model
+{ns}:dead:{id}          hash    a dead letter: its `model`, `body` and `failure`
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:blobs:{a/b}        set     the keys of the large values whose `key` begins with these two segments
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
