@@ -24,8 +24,8 @@ async def gated(gate: str, context: Context) -> int:
     print(gate)
     try:
         while not os.path.exists(f"{gate}.open-{context.attempt}"):
-            await asyncio.sleep(0.002)
             HOW
+            await asyncio.sleep(0.002)
     except asyncio.CancelledError:
         context.log("canceled")
         raise
