@@ -16,6 +16,7 @@ from rich.text import Text
 
 from leveret import config
 from leveret.cli import changes, dead, exits, lists
+from leveret.cli.dockerfile import dockerfile
 from leveret.cli.output import harmless, say
 from leveret.cli.predict import predict
 from leveret.cli.watch import watch
@@ -138,4 +139,5 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
 
 for _command in (predict, watch, lists.list_, lists.show, changes.cancel, changes.retry, lists.models, lists.queues):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
+app.command(rich_help_panel=_SERVERS)(dockerfile)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
