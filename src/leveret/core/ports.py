@@ -297,8 +297,11 @@ class Blobs(Protocol):
         """Store the stream, never whole in memory; nothing is visible under the key until it is complete."""
         ...
 
-    def open(self, blob: Blob) -> AsyncGenerator[bytes, None]:
-        """The content, in chunks. Raises BlobNotFound, and BlobDamaged when size or SHA-256 differ."""
+    def open(self, blob: Blob, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The content, in chunks: `length` bytes from `start` on, as far as there are so many; None: all of them.
+
+        Raises BlobNotFound, and BlobDamaged when the size differs or, if it is read from end to end, the SHA-256.
+        """
         ...
 
     async def delete(self, blob: Blob) -> None:

@@ -63,6 +63,11 @@ class Blob(Struct, frozen=True):
     sha256: str
     content_type: str = "application/json"
 
+    def span(self, start: int, length: int | None) -> tuple[int, int]:
+        """From where to where `length` bytes from `start` on are, as far as there are so many; None: all of them."""
+        begin = min(max(0, start), self.size)
+        return begin, self.size if length is None else min(begin + max(0, length), self.size)
+
 
 class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to run a model, and how it has gone so far.
