@@ -2,7 +2,7 @@
 
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
-│                        DeadLetterNotFound
+│                        DeadLetterNotFound · UploadNotFound
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
@@ -84,6 +84,13 @@ class DeadLetterNotFound(NotFound):
 
     code = "dead_letter_not_found"
     message = "there is no dead letter {letter_id!r}: it never was one, or it has been retried or purged"
+
+
+class UploadNotFound(NotFound):
+    """No file has this id."""
+
+    code = "file_not_found"
+    message = "there is no file {upload_id!r}: it never was one, or it has expired or was deleted"
 
 
 class BlobDamaged(LeveretError):

@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters.
+* Store, seven small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters, Files, Secrets.
 * Blobs: large values.
 """
 
@@ -19,6 +19,7 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.letters import DeadLetter
 from leveret.core.prediction import Blob, Prediction, Status
+from leveret.core.uploads import Upload
 
 
 class Delivery(Protocol):
@@ -286,8 +287,41 @@ class Letters(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
-    """All five, as one backend class."""
+class Files(Protocol):
+    """What is known of clients' files beside their bytes, until they expire or are deleted."""
+
+    async def expect(self, upload: Upload) -> None:
+        """Note, durably, that its blob is about to be put: nobody finds it yet, but it expires."""
+
+    async def keep(self, upload: Upload) -> None:
+        """Its blob is there: from now on, durably, it is found."""
+
+    async def file(self, upload_id: str) -> Upload:
+        """One of them. Raises UploadNotFound."""
+        ...
+
+    async def files(self, account: str, *, before: str | None = None, limit: int) -> list[Upload]:
+        """Those of one account with an id below `before`, newest first."""
+        ...
+
+    async def forget(self, upload: Upload) -> None:
+        """Its blob has been deleted: nothing is known of it any more."""
+
+    async def expired(self, *, hold: float, limit: int) -> list[Upload]:
+        """Those that have expired, whether they came or not; not answered to anyone again for `hold` seconds."""
+        ...
+
+
+class Secrets(Protocol):
+    """What only the processes of this installation know."""
+
+    async def secret(self, name: str) -> bytes:
+        """The secret of this name, 32 random bytes: made, durably, when it is first asked for."""
+        ...
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Files, Secrets, Protocol):
+    """All seven, as one backend class."""
 
 
 class Blobs(Protocol):

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import letters, records, transitions, upkeep
+from leveret.backends.sqlite import letters, records, transitions, upkeep, uploads
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
@@ -20,6 +20,7 @@ from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
 from leveret.core.ports import Claim, Pulse, Query, Running
 from leveret.core.prediction import Prediction
+from leveret.core.uploads import Upload
 from leveret.errors import PredictionNotFound
 
 T = TypeVar("T")
@@ -123,6 +124,34 @@ class SqliteStore:
     async def discard(self, letter_ids: Sequence[str]) -> int:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
+
+    async def expect(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.write, upload=upload, kept=False), durable=True)
+
+    async def keep(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.write, upload=upload, kept=True), durable=True)
+
+    async def file(self, upload_id: str) -> Upload:
+        """See core.ports.Files."""
+        return await self._database.read(partial(uploads.find, upload_id=upload_id))
+
+    async def files(self, account: str, *, before: str | None = None, limit: int) -> list[Upload]:
+        """See core.ports.Files."""
+        return await self._database.read(partial(uploads.page, account=account, before=before, limit=limit))
+
+    async def forget(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.forget, upload=upload))
+
+    async def expired(self, *, hold: float, limit: int) -> list[Upload]:
+        """See core.ports.Files."""
+        return await self._database.write(partial(uploads.expired, hold=hold, limit=limit))
+
+    async def secret(self, name: str) -> bytes:
+        """See core.ports.Secrets."""
+        return await self._database.write(partial(uploads.secret, name=name), durable=True)
 
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
