@@ -19,10 +19,11 @@ from leveret import sweeper as sweeper_module
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
-from leveret.core.ports import Claimed, Finished, Running
+from leveret.core.ports import Broker, Claimed, Finished, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
+from leveret.uploads import Uploads
 from tests.worker.arrange import PATIENCE, Family, opened, take_one
 
 MODEL = "local/echo"
@@ -38,9 +39,11 @@ async def family(tmp_path: Path) -> AsyncIterator[Family]:
         yield family
 
 
-def sweeper(family: Family, settings: SweeperSettings = NOW) -> Sweeper:
-    rejections = Rejections(broker=family.broker, store=family.store)
-    return Sweeper(upkeep=family.store, broker=family.broker, rejections=rejections, settings=settings)
+def sweeper(family: Family, settings: SweeperSettings = NOW, *, broker: Broker | None = None) -> Sweeper:
+    broker = broker or family.broker
+    rejections = Rejections(broker=broker, store=family.store)
+    uploads = Uploads(files=family.store, blobs=family.blobs, hold=settings.hold)
+    return Sweeper(upkeep=family.store, broker=broker, rejections=rejections, uploads=uploads, settings=settings)
 
 
 async def unconfirmed(family: Family) -> Prediction:
@@ -112,8 +115,7 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
     away = Away(family.database)
-    rejections = Rejections(broker=away, store=family.store)
-    await Sweeper(upkeep=family.store, broker=away, rejections=rejections, settings=NOW).sweep()
+    await sweeper(family, broker=away).sweep()
 
     record = await family.store.get(prediction.id)
     assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)

@@ -39,6 +39,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
     base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
     max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
+    max_upload: Annotated[Bytes, Meta(description="largest file that clients may put here, in bytes")] = (
+        1024 * 1024 * 1024
+    )
+    url_lifetime: Annotated[Seconds, Meta(description="seconds that a link to a file can be used, at least")] = 3600.0
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
     keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024

@@ -3,7 +3,8 @@
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound · UploadNotFound
-├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
+├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · FileTooLarge · LinkRefused ·
+│                        MethodNotAllowed
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
@@ -136,6 +137,22 @@ class BodyTooLarge(BadRequest):
     code = "body_too_large"
     status = 413
     message = "the body is larger than the {limit} bytes this gateway takes; send less, or raise gateway.max_body"
+
+
+class FileTooLarge(BadRequest):
+    """The file is larger than this gateway takes."""
+
+    code = "file_too_large"
+    status = 413
+    message = "the file is larger than the {limit} bytes this gateway takes; send less, or raise gateway.max_upload"
+
+
+class LinkRefused(BadRequest):
+    """The link to a file is not one of ours, or no longer."""
+
+    code = "link_refused"
+    status = 403
+    message = "this link is not genuine, or it has expired; GET what it came from again for a new one"
 
 
 class MethodNotAllowed(BadRequest):

@@ -18,6 +18,7 @@ from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
+from leveret.uploads import Uploads
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
@@ -182,7 +183,10 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
 
 def _sweeper(settings: SweeperSettings, backends: Backends) -> Sweeper:
     rejections = Rejections(broker=backends.broker, store=backends.store)
-    return Sweeper(upkeep=backends.store, broker=backends.broker, rejections=rejections, settings=settings)
+    uploads = Uploads(files=backends.store, blobs=backends.blobs, hold=settings.hold)
+    return Sweeper(
+        upkeep=backends.store, broker=backends.broker, rejections=rejections, uploads=uploads, settings=settings
+    )
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:

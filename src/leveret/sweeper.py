@@ -4,6 +4,7 @@
 2. A prediction whose publish was never confirmed is published again, under the same id.
 3. A run whose lease has expired gets a message again, so that another worker takes it.
 4. What the broker has given up becomes a dead letter.
+5. Clients' files that have expired are removed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction, Status
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
 from leveret.rejections import Rejections
+from leveret.uploads import Uploads
 
 LIMIT: Final = 1000
 """How many predictions one sweep takes of each kind."""
@@ -43,11 +45,18 @@ class Sweeper:
     """Sweeps every `settings.period` seconds, give or take a fifth, until it is cancelled."""
 
     def __init__(
-        self, *, upkeep: SweptStore, broker: Broker, rejections: Rejections, settings: SweeperSettings
+        self,
+        *,
+        upkeep: SweptStore,
+        broker: Broker,
+        rejections: Rejections,
+        uploads: Uploads,
+        settings: SweeperSettings,
     ) -> None:
         self._upkeep = upkeep
         self._broker = broker
         self._rejections = rejections
+        self._uploads = uploads
         self._settings = settings
 
     async def run(self) -> None:
@@ -62,6 +71,7 @@ class Sweeper:
     async def sweep(self) -> int:
         """One sweep; answers how many predictions were published again. Raises Unavailable."""
         await self._end_overdue()
+        await self._uploads.remove_expired()
         if not self._broker.accepting:
             return 0
         settings = self._settings

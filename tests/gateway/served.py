@@ -158,9 +158,19 @@ class Worker:
 class Gateway:
     """A gateway that serves, with all that is behind it."""
 
-    def __init__(self, *, url: str, client: httpx2.AsyncClient, store: Store, broker: Broker, blobs: FileBlobs) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        client: httpx2.AsyncClient,
+        database: Database,
+        store: Store,
+        broker: Broker,
+        blobs: FileBlobs,
+    ) -> None:
         self.url = url
         self.client = client
+        self.database = database
         self.store = store
         self.broker = broker
         self.blobs = blobs
@@ -225,7 +235,7 @@ async def serving(
             _served(uvicorn.Config(app, lifespan="on", http="httptools", log_config=None)) as url,
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
         ):
-            yield Gateway(url=url, client=client, store=store, broker=broker, blobs=blobs)
+            yield Gateway(url=url, client=client, database=database, store=store, broker=broker, blobs=blobs)
 
 
 async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:

@@ -54,13 +54,17 @@ def read(text: str) -> Reference | None:
     return Reference(Blob(key, int(size), sha256, about.get("type", "")), about.get("name", ""))
 
 
+def some(json: Raw) -> bool:
+    """Whether there may be references in it."""
+    return _NEEDLE in bytes(json)
+
+
 def replaced(json: Raw, by: Callable[[Reference], str | None]) -> Raw:
     """The JSON with other strings for its references; where there is None, the reference stays what it is.
 
     What comes in their place may need no escape in JSON.
     """
-    data = bytes(json)
-    if _NEEDLE not in data:
+    if not some(json):
         return json
 
     def replacement(match: re.Match[bytes]) -> bytes:
@@ -68,4 +72,4 @@ def replaced(json: Raw, by: Callable[[Reference], str | None]) -> Raw:
         other = None if reference is None else by(reference)
         return match[0] if other is None else b'"%s"' % other.encode()
 
-    return Raw(_STRING.sub(replacement, data))
+    return Raw(_STRING.sub(replacement, bytes(json)))

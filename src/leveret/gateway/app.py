@@ -12,12 +12,15 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
+from leveret.core.ports import Blobs, Broker, Files, Letters, Predictions, Registry, Secrets
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
+from leveret.gateway.files.downloads import Downloads
+from leveret.gateway.files.links import Links
+from leveret.gateway.files.pages import FilePages
 from leveret.gateway.health import Health
 from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
@@ -29,7 +32,7 @@ from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 
 
-class GatewayStore(Predictions, Registry, Letters, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Files, Secrets, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
@@ -45,31 +48,30 @@ def create_app(
 
     Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
     """
+    closing = closing or asyncio.Event()
     catalog = Catalog(registry=store)
     confirmations = Confirmations(outbox=store)
+    links = Links(secrets=store, lifetime=settings.url_lifetime)
     views = Views(blobs=blobs, base_url=settings.base_url)
     waits = Waits()
     intake = Intake(
         store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
     )
     submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
+    predictions = PredictionPages(store=store, broker=broker, views=views)
+    streams = Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive)
+    files = FilePages(files=store, blobs=blobs, links=links, views=views, largest=settings.max_upload)
+    models, document = ModelPages(catalog=catalog, views=views), Document(catalog=catalog, views=views)
+    health = Health(broker=broker, catalog=catalog)
     app = Starlette(
         routes=[  # the first that fits is taken, so the busiest come first
-            *_prediction_routes(
-                submit,
-                PredictionPages(store=store, broker=broker, views=views),
-                Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
-            ),
-            *_other_routes(
-                ModelPages(catalog=catalog, views=views),
-                Deployments(catalog=catalog),
-                Health(broker=broker, catalog=catalog),
-                Document(catalog=catalog, views=views),
-            ),
+            *_prediction_routes(submit, predictions, streams),
+            *_other_routes(models, Deployments(catalog=catalog), health, document),
+            *_file_routes(files, Downloads(files=store, blobs=blobs, links=links)),
             *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
         ],
         exception_handlers=HANDLERS,
-        lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
+        lifespan=_Background(catalog, confirmations, waits, closing).lifespan,
     )
     app.router.redirect_slashes = False  # official clients do not follow redirects
     return app
@@ -102,6 +104,16 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/openapi.json", document.get),
+    ]
+
+
+def _file_routes(files: FilePages, downloads: Downloads) -> list[Route]:
+    return [
+        Route("/v1/files/{file_id}/download", downloads.get),
+        Route("/v1/files/{file_id}", files.get),
+        Route("/v1/files/{file_id}", files.delete, methods=["DELETE"]),
+        Route("/v1/files", files.list),
+        Route("/v1/files", files.create, methods=["POST"]),
     ]
 
 

@@ -17,6 +17,7 @@ from leveret.core.control import Cancel
 from leveret.core.ports import Broker, Predictions, Query
 from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Status
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
+from leveret.gateway.account import of
 from leveret.gateway.views import PredictionView, Views, view
 
 PAGE: Final = 100
@@ -25,7 +26,6 @@ PAGE: Final = 100
 TELL_PATIENCE: Final = 1.0
 """How long a worker is tried to be told of a cancel, in seconds; it learns of it by its next beat anyway."""
 
-_ACCOUNT: Final = "local"
 _encoder: Final = msgspec.json.Encoder()
 _log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ def _query(request: Request) -> Query:
     if status is not None and status not in set(Status):
         raise InvalidRequest(reason=f"`status` must be one of {', '.join(Status)}")
     return Query(
-        account=_ACCOUNT,
+        account=of(request),
         before=cursor,
         limit=PAGE + 1,
         status=None if status is None else Status(status),
