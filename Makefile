@@ -1,16 +1,19 @@
 # make run    serve the examples at http://127.0.0.1:8000, on one SQLite file
 # make test   everything, against private RabbitMQ and Redis instances
+# make chaos  real processes under faults for SECONDS=300, by the schedule of SEED=1, and a report
 # make check  format, lint, types, import contracts, file sizes
 # make bench  measure against a bare pipeline, Celery and taskiq
 # make lock   write the pinned requirements anew
 
-.PHONY: run test check bench format lock services clean
+.PHONY: run test chaos check bench format lock services clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PORT ?= 8000
+SECONDS ?= 300
+SEED ?= 1
 IMAGE := examples/images/invoice.png
 
 help:
@@ -44,6 +47,9 @@ run: .venv/run-installed
 test: .venv/dev-installed services
 	@$(BIN)/python -m pytest $(ARGS)
 
+chaos: .venv/dev-installed services
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+
 check: .venv/dev-installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -57,6 +63,9 @@ format: .venv/dev-installed
 bench: .venv/dev-installed .venv-bench/installed services
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.backlog
+	@$(BIN)/python -m benchmarks.streaming
+	@$(BIN)/python -m benchmarks.batching
+	@$(BIN)/python -m benchmarks.fairness
 
 lock: .venv/dev-installed
 	@sh requirements/lock

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
 import psutil
 from msgspec import Struct
 
@@ -118,6 +119,19 @@ CONTESTANTS: Final = (
         ),
     ),
 )
+
+
+def serving(name: str, model: str) -> Contestant:
+    """The contestant of this name, but with one of `benchmarks.models`."""
+    contestant = next(one for one in CONTESTANTS if one.name == name)
+    target = f"benchmarks/models.py:{model}"
+    return msgspec.structs.replace(
+        contestant,
+        dialect=msgspec.structs.replace(contestant.dialect, submit=f"/v1/models/local/{model}/predictions"),
+        commands=tuple(
+            msgspec.structs.replace(command, line=command.line.replace(ECHO, target)) for command in contestant.commands
+        ),
+    )
 
 
 class Contest:

@@ -12,16 +12,16 @@ from msgspec import Raw
 from leveret.backends.sqlite.store import SqliteStore
 from leveret.core.events import Canceled, Failed, Succeeded, Why
 from leveret.core.letters import DeadLetter
-from leveret.core.ports import Running
+from leveret.core.ports import Pulse, Running
 from leveret.core.prediction import Prediction, Status
 from leveret.errors import StoreUnavailable
 from leveret.rejections import Rejections
 from leveret.testing.conformance.steps import MODEL, given_up, prediction
-from tests.worker.arrange import Family, opened, take_one
+from tests.worker.arrange import Embedded, opened, take_one
 
 
 @pytest.fixture
-async def family(tmp_path: Path) -> AsyncIterator[Family]:
+async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
     async with opened(tmp_path) as family:
         await family.broker.declare(MODEL)
         yield family
@@ -39,27 +39,27 @@ class Forgetful(SqliteStore):
         raise StoreUnavailable(reason="it has answered, and nobody heard it")
 
 
-def rejections(family: Family) -> Rejections:
+def rejections(family: Embedded) -> Rejections:
     return Rejections(broker=family.broker, store=family.store)
 
 
-async def reject(family: Family, rejected: Prediction) -> None:
+async def reject(family: Embedded, rejected: Prediction) -> None:
     """Queued, and rejected by a worker."""
     await family.broker.publish(rejected)
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         (await take_one(deliveries)).reject()
 
 
-async def reject_body(family: Family, body: bytes) -> None:
+async def reject_body(family: Embedded, body: bytes) -> None:
     """Any bytes, rejected by a worker that goes on with what stands behind them."""
     await family.broker.publish(prediction(8))
     await family.database.write(lambda connection: connection.execute("UPDATE messages SET body = ?", (body,)))
     await family.broker.publish(prediction(9))
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         (await take_one(deliveries)).ack()
 
 
-async def test_what_waits_ends_as_undeliverable(family: Family) -> None:
+async def test_what_waits_ends_as_undeliverable(family: Embedded) -> None:
     asked = await family.store.create(prediction())
     await reject(family, asked)
 
@@ -73,7 +73,7 @@ async def test_what_waits_ends_as_undeliverable(family: Family) -> None:
     assert [] == await family.store.unpublished(age=0, hold=0, limit=10)
 
 
-async def test_what_runs_goes_on(family: Family) -> None:
+async def test_what_runs_goes_on(family: Embedded) -> None:
     asked = await family.store.create(prediction())
     await family.store.claim([asked], worker="w1", lease=60.0)
     await reject(family, asked)
@@ -81,12 +81,12 @@ async def test_what_runs_goes_on(family: Family) -> None:
     assert 1 == await rejections(family).collect()
 
     ending = Succeeded(at=time.time(), attempt=1, output=Raw(b"1"))
-    assert [True] == await family.store.settle([(Running(asked.id, 1), ending)], worker="w1")
+    assert [Pulse.OURS] == await family.store.settle([(Running(asked.id, 1), ending)], worker="w1")
     assert [] == await family.store.letters(limit=10)
     assert [] == await given_up(family.broker)
 
 
-async def test_what_has_ended_stays_as_it_is(family: Family) -> None:
+async def test_what_has_ended_stays_as_it_is(family: Embedded) -> None:
     asked = await family.store.create(prediction())
     await family.store.end(asked.id, Canceled(at=2e9))
     await reject(family, asked)
@@ -98,7 +98,7 @@ async def test_what_has_ended_stays_as_it_is(family: Family) -> None:
     assert [] == await given_up(family.broker)
 
 
-async def test_what_has_no_record_gets_one_that_says_what_became_of_it(family: Family) -> None:
+async def test_what_has_no_record_gets_one_that_says_what_became_of_it(family: Embedded) -> None:
     asked = prediction()
     await reject(family, asked)
 
@@ -108,7 +108,7 @@ async def test_what_has_no_record_gets_one_that_says_what_became_of_it(family: F
     assert asked == (await family.store.letter(asked.id)).prediction
 
 
-async def test_a_message_that_is_not_ours_is_buried_as_it_is(family: Family) -> None:
+async def test_a_message_that_is_not_ours_is_buried_as_it_is(family: Embedded) -> None:
     await reject_body(family, b'\xff{"id": 1}')
 
     assert 1 == await rejections(family).collect()
@@ -120,7 +120,7 @@ async def test_a_message_that_is_not_ours_is_buried_as_it_is(family: Family) -> 
     assert [] == await given_up(family.broker)
 
 
-async def test_messages_that_are_alike_are_letters_of_their_own(family: Family) -> None:
+async def test_messages_that_are_alike_are_letters_of_their_own(family: Embedded) -> None:
     for _ in range(3):
         await reject_body(family, b"?")
     await family.database.write(lambda connection: connection.execute("UPDATE rejected SET at = 1.7e9"))
@@ -130,7 +130,7 @@ async def test_messages_that_are_alike_are_letters_of_their_own(family: Family) 
     assert 3 == len(await family.store.letters(limit=10))
 
 
-async def test_a_death_between_the_end_and_the_acknowledgement_repeats_without_harm(family: Family) -> None:
+async def test_a_death_between_the_end_and_the_acknowledgement_repeats_without_harm(family: Embedded) -> None:
     asked = await family.store.create(prediction())
     await reject(family, asked)
     with pytest.raises(StoreUnavailable):
@@ -144,7 +144,7 @@ async def test_a_death_between_the_end_and_the_acknowledgement_repeats_without_h
     assert [] == await given_up(family.broker)
 
 
-async def test_a_death_between_the_burial_and_the_acknowledgement_makes_no_second_letter(family: Family) -> None:
+async def test_a_death_between_the_burial_and_the_acknowledgement_makes_no_second_letter(family: Embedded) -> None:
     await reject_body(family, b"?")
     with pytest.raises(StoreUnavailable):
         await Rejections(broker=family.broker, store=Forgetful(family.database)).collect()

@@ -19,12 +19,12 @@ from leveret import sweeper as sweeper_module
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
-from leveret.core.ports import Broker, Claimed, Finished, Running
+from leveret.core.ports import Broker, Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
 from leveret.uploads import Uploads
-from tests.worker.arrange import PATIENCE, Family, opened, take_one
+from tests.worker.arrange import PATIENCE, Embedded, opened, take_one
 
 MODEL = "local/echo"
 NOW = SweeperSettings(outbox_age=0.001, hold=60.0)
@@ -33,20 +33,20 @@ SHORT = 0.001
 
 
 @pytest.fixture
-async def family(tmp_path: Path) -> AsyncIterator[Family]:
+async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
     async with opened(tmp_path) as family:
         await family.broker.declare(MODEL)
         yield family
 
 
-def sweeper(family: Family, settings: SweeperSettings = NOW, *, broker: Broker | None = None) -> Sweeper:
+def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: Broker | None = None) -> Sweeper:
     broker = broker or family.broker
     rejections = Rejections(broker=broker, store=family.store)
     uploads = Uploads(files=family.store, blobs=family.blobs, hold=settings.hold)
     return Sweeper(upkeep=family.store, broker=broker, rejections=rejections, uploads=uploads, settings=settings)
 
 
-async def unconfirmed(family: Family) -> Prediction:
+async def unconfirmed(family: Embedded) -> Prediction:
     """Recorded, as by a gateway that died before it published."""
     prediction = Prediction(id=new_id(time.time(), bytes(10)), model=MODEL, input=Raw(b"{}"), created_at=time.time())
     await family.store.create(prediction)
@@ -54,7 +54,7 @@ async def unconfirmed(family: Family) -> Prediction:
     return prediction
 
 
-async def lapsed(family: Family) -> Prediction:
+async def lapsed(family: Embedded) -> Prediction:
     """Claimed by a worker that died, and its message gone."""
     prediction = await unconfirmed(family)
     await family.store.published([prediction.id])
@@ -63,40 +63,40 @@ async def lapsed(family: Family) -> Prediction:
     return prediction
 
 
-async def test_an_unconfirmed_prediction_is_queued_and_confirmed(family: Family) -> None:
+async def test_an_unconfirmed_prediction_is_queued_and_confirmed(family: Embedded) -> None:
     prediction = await unconfirmed(family)
 
     assert 1 == await sweeper(family).sweep()
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         assert prediction.id == (await take_one(deliveries)).prediction.id
     assert [] == await family.store.unpublished(age=0.0, hold=0.0, limit=10)
 
 
-async def test_one_that_is_young_is_left_to_its_gateway(family: Family) -> None:
+async def test_one_that_is_young_is_left_to_its_gateway(family: Embedded) -> None:
     await unconfirmed(family)
 
     assert 0 == await sweeper(family, SweeperSettings()).sweep()
 
 
-async def test_a_lapsed_run_gets_a_message_and_another_worker_takes_it(family: Family) -> None:
+async def test_a_lapsed_run_gets_a_message_and_another_worker_takes_it(family: Embedded) -> None:
     prediction = await lapsed(family)
 
     assert 1 == await sweeper(family).sweep()
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         delivered = (await take_one(deliveries)).prediction
     assert [Claimed(2, charged=1)] == await family.store.claim([delivered], worker="other", lease=30.0)
     assert ["queued", "started", "reset", "started"] == await kinds(family, prediction, 4)
 
 
-async def test_what_one_sweeper_has_taken_the_next_leaves_alone(family: Family) -> None:
+async def test_what_one_sweeper_has_taken_the_next_leaves_alone(family: Embedded) -> None:
     await lapsed(family)
 
     assert [1, 0] == [await sweeper(family).sweep(), await sweeper(family).sweep()]
 
 
-async def test_a_run_that_shows_signs_of_life_or_has_ended_is_left_alone(family: Family) -> None:
+async def test_a_run_that_shows_signs_of_life_or_has_ended_is_left_alone(family: Embedded) -> None:
     prediction = await unconfirmed(family)
     await family.store.published([prediction.id])
     await family.store.claim([prediction], worker="alive", lease=30.0)
@@ -110,7 +110,7 @@ async def test_a_run_that_shows_signs_of_life_or_has_ended_is_left_alone(family:
 
 @pytest.mark.parametrize(("start_by", "deadline"), [(-1.0, None), (None, -1.0), (-1.0, 60.0)])
 async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away(
-    family: Family, start_by: float | None, deadline: float | None
+    family: Embedded, start_by: float | None, deadline: float | None
 ) -> None:
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
@@ -124,7 +124,7 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
     assert 0 == await sweeper(family).sweep()
 
 
-async def test_what_has_no_deadline_or_one_to_come_is_left_alone(family: Family) -> None:
+async def test_what_has_no_deadline_or_one_to_come_is_left_alone(family: Embedded) -> None:
     left = [await bounded(family, start_by=60.0, deadline=60.0), await bounded(family)]
 
     await sweeper(family, SweeperSettings()).sweep()
@@ -132,7 +132,7 @@ async def test_what_has_no_deadline_or_one_to_come_is_left_alone(family: Family)
     assert [Status.STARTING] * 2 == [(await family.store.get(one.id)).status for one in left]
 
 
-async def test_what_waits_for_its_next_run_past_its_deadline_is_ended(family: Family) -> None:
+async def test_what_waits_for_its_next_run_past_its_deadline_is_ended(family: Embedded) -> None:
     prediction = await begun(family, deadline=0.5)
     await family.store.settle([(Running(prediction.id, 1), Reset(1.0, 1, "it crashed", charged=1))], worker="w1")
     await passed(prediction.deadline)
@@ -143,7 +143,7 @@ async def test_what_waits_for_its_next_run_past_its_deadline_is_ended(family: Fa
     assert (Status.CANCELED, "deadline passed before it could run again") == (record.status, record.error)
 
 
-async def test_a_run_past_its_deadline_is_left_to_its_worker_at_first(family: Family) -> None:
+async def test_a_run_past_its_deadline_is_left_to_its_worker_at_first(family: Embedded) -> None:
     prediction = await begun(family, deadline=0.5)
     await passed(prediction.deadline)
 
@@ -152,7 +152,7 @@ async def test_a_run_past_its_deadline_is_left_to_its_worker_at_first(family: Fa
     assert Status.PROCESSING is (await family.store.get(prediction.id)).status
 
 
-async def test_a_run_past_its_deadline_is_ended_after_its_worker_had_a_head_start(family: Family) -> None:
+async def test_a_run_past_its_deadline_is_ended_after_its_worker_had_a_head_start(family: Embedded) -> None:
     prediction = await begun(family, deadline=0.5)
     impatient = sweeper(family, SweeperSettings(head_start=0.3))
     async with asyncio.timeout(PATIENCE):
@@ -165,10 +165,12 @@ async def test_a_run_past_its_deadline_is_ended_after_its_worker_had_a_head_star
     assert record.completed_at is not None
     assert prediction.deadline + 0.3 <= record.completed_at
     late = Succeeded(at=2.0, attempt=1, output=Raw(b"1"))
-    assert [False] == await family.store.settle([(Running(prediction.id, 1), late)], worker="w1")
+    assert [Pulse.LOST] == await family.store.settle([(Running(prediction.id, 1), late)], worker="w1")
 
 
-async def test_a_crowd_past_its_deadline_is_ended_by_one_sweep(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crowd_past_its_deadline_is_ended_by_one_sweep(
+    family: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweeper_module, "LIMIT", 4)
     crowd = [await bounded(family, start_by=-1.0) for _ in range(10)]
 
@@ -185,7 +187,7 @@ class Away(SqliteBroker):
         return False
 
 
-async def bounded(family: Family, *, start_by: float | None = None, deadline: float | None = None) -> Prediction:
+async def bounded(family: Embedded, *, start_by: float | None = None, deadline: float | None = None) -> Prediction:
     """Recorded and published, with these deadlines in seconds from now."""
     now = time.time()
     prediction = Prediction(
@@ -201,7 +203,7 @@ async def bounded(family: Family, *, start_by: float | None = None, deadline: fl
     return prediction
 
 
-async def begun(family: Family, *, deadline: float) -> Prediction:
+async def begun(family: Embedded, *, deadline: float) -> Prediction:
     """Claimed, in time, by a worker that shows signs of life and does nothing else."""
     while True:
         prediction = await bounded(family, deadline=deadline)
@@ -215,10 +217,10 @@ async def passed(at: float | None) -> None:
     await asyncio.sleep(max(0.0, at - time.time()) + 0.001)
 
 
-async def test_what_the_broker_has_given_up_becomes_a_dead_letter(family: Family) -> None:
+async def test_what_the_broker_has_given_up_becomes_a_dead_letter(family: Embedded) -> None:
     prediction = await unconfirmed(family)
     await sweeper(family).sweep()
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         (await take_one(deliveries)).reject()
 
     assert 0 == await sweeper(family).sweep()
@@ -226,7 +228,7 @@ async def test_what_the_broker_has_given_up_becomes_a_dead_letter(family: Family
     assert prediction.id == (await family.store.letter(prediction.id)).id
 
 
-async def kinds(family: Family, prediction: Prediction, count: int) -> list[str]:
+async def kinds(family: Embedded, prediction: Prediction, count: int) -> list[str]:
     found: list[str] = []
     async with aclosing(family.store.follow(prediction.id)) as log:
         while len(found) < count:

@@ -15,18 +15,18 @@ from leveret.core.streams import once
 from leveret.core.uploads import Upload
 from leveret.errors import BlobNotFound, StoreUnavailable, UploadNotFound
 from leveret.uploads import Uploads
-from tests.worker.arrange import Family, opened
+from tests.worker.arrange import Embedded, opened
 
 HOLD = 60.0
 
 
 @pytest.fixture
-async def family(tmp_path: Path) -> AsyncIterator[Family]:
+async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
     async with opened(tmp_path) as family:
         yield family
 
 
-async def kept(family: Family, number: int, *, lasts: float) -> Upload:
+async def kept(family: Embedded, number: int, *, lasts: float) -> Upload:
     upload_id = f"{number:026d}"
     blob = await family.blobs.put(f"files/{upload_id}", once(b"hare"), content_type="text/plain")
     now = time.time()
@@ -44,11 +44,11 @@ async def kept(family: Family, number: int, *, lasts: float) -> Upload:
     return upload
 
 
-async def content(family: Family, blob: Blob) -> bytes:
+async def content(family: Embedded, blob: Blob) -> bytes:
     return b"".join([chunk async for chunk in family.blobs.open(blob)])
 
 
-async def test_what_has_expired_is_removed_and_nothing_else(family: Family) -> None:
+async def test_what_has_expired_is_removed_and_nothing_else(family: Embedded) -> None:
     old = [await kept(family, number, lasts=-1) for number in range(3)]
     young = await kept(family, 9, lasts=1000)
 
@@ -63,7 +63,7 @@ async def test_what_has_expired_is_removed_and_nothing_else(family: Family) -> N
     assert b"hare" == await content(family, (await family.store.file(young.id)).blob)
 
 
-async def test_what_was_broken_off_is_done_again(family: Family, tmp_path: Path) -> None:
+async def test_what_was_broken_off_is_done_again(family: Embedded, tmp_path: Path) -> None:
     class Broken(FileBlobs):
         async def delete(self, blob: Blob) -> None:
             raise StoreUnavailable(reason="it was switched off")

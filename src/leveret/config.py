@@ -58,11 +58,24 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     devices: Annotated[str, Meta(description="each process its CUDA device, by commas; empty: all")] = ""
     lease: Annotated[Seconds, Meta(description="seconds a run stays this worker's without a sign of life")] = 30.0
     beat: Annotated[Seconds, Meta(description="seconds between two signs of life")] = 5.0
+    setup_timeout: Annotated[Seconds, Meta(description="seconds that importing a model and its setup may take")] = 600.0
+    max_memory: Annotated[
+        int, Meta(ge=0, description="bytes that a model process may take with all it starts; 0: no limit")
+    ] = 0
+    health_period: Annotated[Seconds, Meta(description="seconds between two health checks of an idle model")] = 10.0
+    health_timeout: Annotated[Seconds, Meta(description="seconds that a health check may take")] = 5.0
+    max_predictions_per_process: Annotated[
+        int, Meta(ge=0, description="predictions after which a model process is replaced by a fresh one; 0: never")
+    ] = 0
     grace: Annotated[Seconds, Meta(description="seconds to finish what runs when the worker is stopped")] = 60.0
-    cancel_grace: Annotated[Seconds, Meta(description="seconds to stop a canceled run, and again after SIGTERM")] = 5.0
+    cancel_grace: Annotated[Seconds, Meta(description="seconds a run has to stop, and again after SIGTERM")] = 5.0
     max_attempts: Annotated[
         int, Meta(ge=1, description="charged runs a prediction may have, if its model says nothing of `retries`")
     ] = 3
+    guard_after: Annotated[Seconds, Meta(description="seconds in hand after which a guard stands for a delivery")] = (
+        600.0
+    )
+    guard_delay: Annotated[Seconds, Meta(description="seconds until a guard comes back to see whether it runs")] = 900.0
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 
@@ -70,9 +83,9 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What mends the traces of a crash."""
 
     period: Annotated[Seconds, Meta(description="seconds between two sweeps")] = 5.0
-    outbox_age: Annotated[Seconds, Meta(description="age in seconds from which an unconfirmed publish is repeated")] = (
-        30.0
-    )
+    outbox_age: Annotated[
+        Seconds, Meta(description="age in seconds from which what may have lost its message is queued again")
+    ] = 30.0
     hold: Annotated[Seconds, Meta(description="seconds before the same prediction is mended again")] = 30.0
     head_start: Annotated[
         Seconds, Meta(description="seconds a worker has to stop a run past its deadline; more than twice cancel_grace")

@@ -14,6 +14,7 @@ LeveretError
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
+├── Unhealthy            a model that says of itself that it cannot run now
 └── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
 
 Each class has a stable `code`, the HTTP `status` it is answered with, and a message that says what happened
@@ -252,6 +253,13 @@ class SetupFailed(LeveretError):
 
     code = "setup_failed"
     message = "the model could not be set up: {reason}"
+
+
+class Unhealthy(LeveretError):
+    """A model is set up, but its `healthcheck` says that it cannot run now, or says nothing."""
+
+    code = "unhealthy"
+    message = "the model is not healthy: {reason}"
 
 
 class UsageError(LeveretError):

@@ -3,8 +3,10 @@
 1. A prediction that is past a deadline is ended. While it runs that is for its worker, which gets a head start.
 2. A prediction whose publish was never confirmed is published again, under the same id.
 3. A run whose lease has expired gets a message again, so that another worker takes it.
-4. What the broker has given up becomes a dead letter.
-5. Clients' files that have expired are removed.
+4. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
+   disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
+5. What the broker has given up becomes a dead letter.
+6. Clients' files that have expired are removed.
 """
 
 from __future__ import annotations
@@ -81,8 +83,9 @@ class Sweeper:
             await self._upkeep.published(sent)
         lapsed = await self._upkeep.lapsed(hold=settings.hold, limit=LIMIT)
         revived = await self._publish(lapsed, "its worker was lost")
+        stranded = await self._publish(await self._stranded(), "its lane has lost it")
         await self._rejections.collect()
-        return len(sent) + len(revived)
+        return len(sent) + len(revived) + len(stranded)
 
     async def _end_overdue(self) -> None:
         """A run is found twice before it is ended: what was found is held for as long as the head start lasts."""
@@ -98,6 +101,19 @@ class Sweeper:
         running = prediction.status is Status.PROCESSING
         ending = deadlines.overdue(prediction, at - self._settings.head_start if running else at)
         return ending is not None and await self._upkeep.end(prediction.id, replace(ending, at=at))
+
+    async def _stranded(self) -> list[Prediction]:
+        """What waits in vain. If its message is only in somebody's hand it comes twice, and the claim drops one."""
+        settings = self._settings
+        waiting = await self._upkeep.waiting(age=settings.outbox_age, hold=settings.hold, limit=LIMIT)
+        empty = [lane for model in {one.model for one in waiting} for lane in await self._empty(model)]
+        stranded = [one for one in waiting if (one.model, one.lane) in empty]
+        for model in {one.model for one in stranded}:
+            await self._broker.declare(model)
+        return await self._upkeep.unbegun([one.id for one in stranded])
+
+    async def _empty(self, model: str) -> list[tuple[str, int]]:
+        return [(model, lane) for lane, count in enumerate(await self._broker.depth(model)) if count == 0]
 
     async def _publish(self, predictions: Sequence[Prediction], why: str) -> list[str]:
         results = await asyncio.gather(*[self._publish_one(prediction) for prediction in predictions])

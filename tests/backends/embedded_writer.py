@@ -44,7 +44,7 @@ async def submit(store: Store, broker: Broker) -> None:
 
 
 async def work(store: Store, broker: Broker) -> None:
-    async with broker.consume(MODEL, capacity=16) as deliveries:
+    async with broker.consume(MODEL, ahead=16) as deliveries:
         while True:
             taken = await deliveries.take(4)
             predictions = [delivery.prediction for delivery in taken]

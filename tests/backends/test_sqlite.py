@@ -210,7 +210,7 @@ class TestRestart:
             store, broker = SqliteStore(database), SqliteBroker(database)
             after = [await store.get(queued.id), await store.get(run.id), await whole_log(store, run.id)]
             waiting = await broker.depth(MODEL)
-            async with broker.consume(MODEL, capacity=1) as deliveries:
+            async with broker.consume(MODEL, ahead=1) as deliveries:
                 delivered = (await take_one(deliveries)).prediction
 
         assert after == before
@@ -247,13 +247,13 @@ class TestRestart:
         async with open_database(tmp_path / FILE) as database:
             broker = SqliteBroker(database)
             await publish(broker, *predictions)
-            async with broker.consume(MODEL, capacity=5) as deliveries:
+            async with broker.consume(MODEL, ahead=5) as deliveries:
                 first, second, third = await take(deliveries, 3)
                 second.ack()
 
         async with (
             open_database(tmp_path / FILE) as database,
-            SqliteBroker(database).consume(MODEL, capacity=5) as deliveries,
+            SqliteBroker(database).consume(MODEL, ahead=5) as deliveries,
         ):
             again = [delivery.prediction for delivery in await take(deliveries, 4)]
 
@@ -268,7 +268,7 @@ class TestRestart:
 
         async with open_database(tmp_path / FILE) as database:
             broker = SqliteBroker(database)
-            async with broker.consume(MODEL, capacity=1) as deliveries:
+            async with broker.consume(MODEL, ahead=1) as deliveries:
                 assert (await take_one(deliveries)).prediction == prediction
 
     @pytest.mark.slow
@@ -298,7 +298,7 @@ class TestBacklog:
 
         tracemalloc.start()
         try:
-            async with broker.consume(MODEL, capacity=10) as deliveries:
+            async with broker.consume(MODEL, ahead=10) as deliveries:
                 for _ in range(5):
                     for delivery in await take(deliveries, 10):
                         delivery.ack()
@@ -316,7 +316,7 @@ class TestBacklog:
         run = await a_run(store)
 
         async def deliver() -> None:
-            async with broker.consume(MODEL, capacity=1) as deliveries:
+            async with broker.consume(MODEL, ahead=1) as deliveries:
                 (await take_one(deliveries)).ack()
 
         costs = {
@@ -340,7 +340,7 @@ class TestBacklog:
         broker = await backlog_of(database, 10, size=100)
         await database.write(lambda connection: connection.execute("DELETE FROM messages"))
 
-        async with broker.consume(MODEL, capacity=10) as deliveries:
+        async with broker.consume(MODEL, ahead=10) as deliveries:
             await broker.publish(fresh := a_prediction(model=MODEL))
 
             assert (await take_one(deliveries)).prediction == fresh
@@ -350,7 +350,7 @@ class TestBacklog:
         await database.write(lambda connection: connection.execute("UPDATE messages SET body = ?", (b'{"id":',)))
         await broker.publish(readable := a_prediction(model=MODEL))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             delivered = (await take_one(deliveries)).prediction
 
         assert delivered == readable
@@ -361,7 +361,7 @@ class TestBacklog:
     async def test_an_ending_counts_once(self, broker: Broker) -> None:
         await publish(broker, a_prediction(model=MODEL))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             delivery = await take_one(deliveries)
             delivery.ack()
             delivery.reject()

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from leveret.core.events import Canceled, Failed, Reset, Succeeded, Why
-from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, RetryWanted, Returned, Stopped, Streamed
+from leveret.core.outcome import (
+    Crashed,
+    HandedBack,
+    Outcome,
+    Overran,
+    Raised,
+    RetryWanted,
+    Returned,
+    Stopped,
+    Streamed,
+)
 from leveret.core.prediction import Means
 from leveret.core.retry import RUNGS, Again, Finish, Verdict, back_off, decide, pause, rung
 
@@ -139,6 +149,20 @@ def test_no_prediction_has_more_charged_runs_than_it_may_have(outcomes: list[Out
 
 
 # Delays
+
+
+@pytest.mark.parametrize(
+    ("how", "stopped"),
+    [
+        (Means.INTERRUPTED, ""),
+        (Means.TERMINATED, "; its process had to be terminated"),
+        (Means.KILLED, "; its process had to be killed"),
+    ],
+)
+def test_what_has_overrun_fails_at_once_and_says_what_it_took_to_stop_it(how: Means, stopped: str) -> None:
+    verdict = decided(Overran(60.0, how))
+
+    assert Finish(Failed(2.0, f"the run took longer than its timeout of 60 s{stopped}", attempt=1)) == verdict
 
 
 @pytest.mark.parametrize(("delay", "step"), [(0.2, 1), (1, 1), (4.9, 1), (5, 5), (900, 900), (100_000, 3600)])

@@ -21,7 +21,7 @@ from leveret.backends.sqlite.store import SqliteStore
 from leveret.config import GatewaySettings
 from leveret.core.card import Card, Listing
 from leveret.core.events import Ending, Entry, Failed, Output, Report, Succeeded
-from leveret.core.ports import Claimed, Running
+from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
 from leveret.gateway.app import create_app
@@ -137,8 +137,8 @@ class Worker:
         await self.report(run, Output(at=time.time(), attempt=run.attempt, chunks=[Raw(chunk) for chunk in chunks]))
 
     async def end(self, run: Running, ending: Ending) -> bool:
-        (settled,) = await self._store.settle([(run, ending)], worker="w1")
-        return settled
+        (pulse,) = await self._store.settle([(run, ending)], worker="w1")
+        return pulse is Pulse.OURS
 
     async def succeed(self, run: Running, output: bytes = b'"done"') -> bool:
         return await self.end(run, Succeeded(at=time.time(), attempt=run.attempt, output=Raw(output)))

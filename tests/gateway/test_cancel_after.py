@@ -95,7 +95,7 @@ async def test_both_endpoints_show_it_and_send_it_to_the_worker(gateway: Gateway
     assert shown["start_by"] == shown["deadline"]
     assert 60 == (moment(shown["deadline"]) - moment(shown["created_at"])).total_seconds()
     assert shown == (await gateway.client.get(f"/v1/predictions/{shown['id']}")).json()
-    async with gateway.broker.consume("local/echo", capacity=1) as deliveries:
+    async with gateway.broker.consume("local/echo", ahead=1) as deliveries:
         delivered = (await take_one(deliveries)).prediction
     assert submitted(await gateway.store.get(shown["id"])) == delivered
     assert delivered.deadline is not None

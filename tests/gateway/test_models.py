@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from leveret.core.card import Card
 from tests.gateway.served import ECHO, Gateway, eventually
@@ -35,6 +37,7 @@ async def test_a_model_is_shown_as_official_clients_read_it(gateway: Gateway) ->
         "visibility": "public",
         "run_count": 0,
         "workers": 1,
+        "problem": None,
     } == model
     assert (ECHO.version, "0.16.0") == (version["id"], version["cog_version"])
     assert datetime.fromisoformat(version["created_at"]).tzinfo is not None
@@ -81,6 +84,21 @@ async def test_a_model_without_a_worker_stays_and_says_so(gateway: Gateway) -> N
 
     assert 0 == await eventually(workers, lambda count: count == 0)
     assert 201 == (await gateway.post()).status_code
+
+
+async def test_the_problem_of_a_worker_is_shown_until_it_is_gone(gateway: Gateway) -> None:
+    broken = replace(TREE, model="acme/broken")
+    await gateway.store.announce(broken, worker="w1", lease=60, problem="RuntimeError: no device")
+
+    async def shown() -> Mapping[str, object]:
+        return dict((await gateway.client.get("/v1/models/acme/broken")).json())
+
+    with_problem = await shown()
+    await gateway.store.announce(broken, worker="w1", lease=60)
+    without = await eventually(shown, lambda model: model["problem"] is None)
+
+    assert ("RuntimeError: no device", 1) == (with_problem["problem"], with_problem["workers"])
+    assert with_problem["latest_version"] == without["latest_version"]
 
 
 async def test_an_unknown_model_is_not_found(gateway: Gateway) -> None:

@@ -57,7 +57,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
 async def test_what_is_created_is_in_the_queue_and_in_the_store(gateway: Gateway) -> None:
     created = await gateway.create("hello")
 
-    async with gateway.broker.consume("local/echo", capacity=1) as deliveries:
+    async with gateway.broker.consume("local/echo", ahead=1) as deliveries:
         (delivery,) = await deliveries.take(1)
         assert created == delivery.prediction.id
         assert b'{"text":"hello"}' == bytes(delivery.prediction.input)

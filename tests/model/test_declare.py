@@ -93,6 +93,15 @@ def test_what_is_worth_another_run_is_one_exception_or_several(
     assert options_of(fetch) == Options(name="local/fetch", retries=0, retry_on=expected)
 
 
+@pytest.mark.parametrize("given", ["2 GiB", 2 * 1024**3])
+def test_a_limit_of_memory_is_a_number_of_bytes_or_a_text(given: int | str) -> None:
+    @model(max_memory=given)
+    def draw(size: int) -> int:
+        return size
+
+    assert options_of(draw) == Options(name="local/draw", max_memory=2 * 1024**3)
+
+
 def test_a_subclass_of_a_model_is_not_a_model() -> None:
     @model
     class Reader: ...
@@ -131,6 +140,12 @@ def marked(**options: object) -> Callable[..., object]:
         ({"retry_on": KeyboardInterrupt}, "retry_on takes kinds of Exception, such as ConnectionError"),
         ({"concurrency": 0}, "Expected `int` >= 1 - at `$.concurrency`"),
         ({"batch": 2, "concurrency": 2}, "batch and concurrency exclude each other"),
+        ({"timeout": 0}, "Expected `float` > 0.0 - at `$.timeout`"),
+        ({"timeout": float("nan")}, "Expected `float` > 0.0 - at `$.timeout`"),
+        ({"timeout": float("inf")}, "Expected `float` <= 31622400.0 - at `$.timeout`"),
+        ({"max_predictions_per_process": 0}, "Expected `int` >= 1 - at `$.max_predictions_per_process`"),
+        ({"max_memory": 0}, "Expected `int` >= 1 - at `$.max_memory`"),
+        ({"max_memory": "much"}, "@model: 'much' is no size; write for example '2 GiB', or a number of bytes"),
         ({"name": 5}, "Expected `str`, got `int` - at `$.name`"),
         ({"name": "Acme/OCR"}, "'Acme/OCR' is no name for a model: write @model(name='owner/name')"),
         ({"name": "a/b/c"}, "'a/b/c' is no name for a model"),

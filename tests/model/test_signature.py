@@ -226,6 +226,14 @@ class AsyncSetup:
         return text
 
 
+class AsyncHealthcheck:
+    async def healthcheck(self) -> bool:
+        return True
+
+    def predict(self, text: str) -> str:
+        return text
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
@@ -234,6 +242,7 @@ class AsyncSetup:
         (NeedsArguments, "NeedsArguments is called without arguments but needs folder; do in setup()"),
         (SetupNeedsArguments, "SetupNeedsArguments.setup is called without arguments but needs folder"),
         (AsyncSetup, "AsyncSetup.setup is `async def` but predict is not"),
+        (AsyncHealthcheck, "AsyncHealthcheck.healthcheck is `async def`"),
     ],
 )
 def test_a_class_that_cannot_be_served_is_refused_with_its_place(target: Target, reason: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 
 import httpx2
@@ -19,7 +20,7 @@ class Load:
 
     base_url: str
     model: str
-    count: int
+    count: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
 
     async def submit(self, *, disturb: Callable[[], Awaitable[None]]) -> None:
@@ -31,6 +32,15 @@ class Load:
                 group.create_task(self._submit_some(client, numbers, half))
             await half.wait()
             await disturb()
+
+    async def steadily(self, rate: float, *, disturb: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Submit so many in a second for as long as `disturb` takes."""
+        numbers = itertools.count()
+        async with httpx2.AsyncClient(base_url=self.base_url, timeout=20) as client, asyncio.TaskGroup() as group:
+            disturbing = group.create_task(disturb())
+            while not disturbing.done():
+                group.create_task(self._submit_one(client, next(numbers)))
+                await asyncio.sleep(1 / rate)
 
     async def results(self, patience: float = 90.0) -> None:
         """Wait until every accepted prediction has ended, and check each of them.
@@ -54,11 +64,14 @@ class Load:
 
     async def _submit_some(self, client: httpx2.AsyncClient, numbers: Iterator[int], half: asyncio.Event) -> None:
         for number in numbers:
-            while (accepted := await self._accepted(client, number)) is None:
-                await asyncio.sleep(0.1)
-            self.accepted[accepted] = number
+            await self._submit_one(client, number)
             if 2 * len(self.accepted) >= self.count:
                 half.set()
+
+    async def _submit_one(self, client: httpx2.AsyncClient, number: int) -> None:
+        while (accepted := await self._accepted(client, number)) is None:
+            await asyncio.sleep(0.1)
+        self.accepted[accepted] = number
 
     async def _accepted(self, client: httpx2.AsyncClient, number: int) -> str | None:
         try:

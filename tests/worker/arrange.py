@@ -1,4 +1,4 @@
-"""What the worker's tests arrange: an embedded family, a served model, submitted predictions."""
+"""What the worker's tests arrange: a family of backends, a served model, submitted predictions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import TypeAlias
 
 from msgspec import Raw
 from msgspec.structs import replace
+from redis.asyncio import Redis
 
 from leveret.backends.files import FileBlobs
+from leveret.backends.rabbitmq import open_broker
+from leveret.backends.redis.store import open_store
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
@@ -23,8 +27,9 @@ from leveret.config import WorkerSettings
 from leveret.core import control
 from leveret.core.control import Cancel
 from leveret.core.events import Entry, name
-from leveret.core.ports import Deliveries, Delivery
+from leveret.core.ports import Broker, Deliveries, Delivery, Store
 from leveret.core.prediction import NULL, Blob, Prediction, new_id
+from leveret.errors import PredictionNotFound
 from leveret.worker.supervisor import Worker
 
 PATIENCE = 20.0
@@ -50,11 +55,10 @@ Json: TypeAlias = int | str | float | bool | list["Json"] | dict[str, "Json"] | 
 
 @dataclass(frozen=True)
 class Family:
-    """The embedded backends, and the folder for the models of a test."""
+    """The backends, and the folder for the models of a test."""
 
-    database: Database
-    broker: SqliteBroker
-    store: SqliteStore
+    broker: Broker
+    store: Store
     blobs: FileBlobs
     folder: Path
 
@@ -125,6 +129,18 @@ class Family:
         """The kinds of the events in its log, when it has ended."""
         return [name(entry.event) for entry in await self.log(prediction_id)]
 
+    async def lose_records(self) -> None:
+        """Let the store forget every prediction."""
+        raise NotImplementedError
+
+    async def known(self, prediction_id: str) -> Prediction:
+        """The prediction as soon as the store knows it again."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(PredictionNotFound):
+                    return await self.store.get(prediction_id)
+                await asyncio.sleep(0.01)
+
     async def reaches(self, prediction_id: str, kind: str) -> None:
         """Wait until its log has such an event."""
         async with asyncio.timeout(PATIENCE), aclosing(self.store.follow(prediction_id)) as log:
@@ -141,11 +157,46 @@ class Family:
         return prediction.id
 
 
+@dataclass(frozen=True)
+class Embedded(Family):
+    """The embedded backends."""
+
+    database: Database
+
+    async def lose_records(self) -> None:
+        await self.database.write(_empty)
+
+
+@dataclass(frozen=True)
+class Apart(Family):
+    """The backends on RabbitMQ and Redis."""
+
+    namespace: str
+    redis: str
+
+    async def lose_records(self) -> None:
+        async with Redis.from_url(self.redis) as client:
+            await client.flushall()
+
+
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Family]:
+async def opened(folder: Path) -> AsyncIterator[Embedded]:
     """The embedded family in this folder."""
     async with open_database(folder / "leveret.db") as database:
-        yield Family(database, SqliteBroker(database), SqliteStore(database), FileBlobs(folder / "blobs"), folder)
+        broker, store, blobs = SqliteBroker(database), SqliteStore(database), FileBlobs(folder / "blobs")
+        yield Embedded(broker, store, blobs, folder, database)
+
+
+@asynccontextmanager
+async def opened_apart(folder: Path, *, rabbit: str, redis: str, namespace: str) -> AsyncIterator[Apart]:
+    """The family on the RabbitMQ and the Redis at these URLs."""
+    async with open_broker(rabbit, namespace=namespace) as broker, open_store(redis, namespace=namespace) as store:
+        yield Apart(broker, store, FileBlobs(folder / "blobs"), folder, namespace, redis)
+
+
+def _empty(connection: Connection) -> None:
+    for table in ("log", "predictions", "outbox"):
+        connection.execute(f"DELETE FROM {table}")
 
 
 def let_go(gate: str, *, attempt: int = 1) -> None:

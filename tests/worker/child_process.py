@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from leveret.core.outcome import Outcome
-from leveret.worker.frames import Ended, Frame, Item, Run, Splitter, ToChild, encode
+from leveret.worker.frames import Ended, Frame, Item, Loaded, Ready, Run, Splitter, ToChild, encode
 
 PATIENCE = 30.0
 """So long a test waits for what must come, in seconds."""
@@ -30,6 +30,7 @@ class ChildProcess:
         self._stderr = stderr
         self._splitter = Splitter()
         self._received: deque[Frame] = deque()
+        self.loaded: list[Ready] = []
         self._number = 0
 
     def send(self, *frames: ToChild) -> None:
@@ -45,7 +46,9 @@ class ChildProcess:
         while not self._received:
             data = self.connection.recv(1 << 18)
             assert data, f"the process has closed its end: {self.complaints()}"
-            self._received.extend(self._splitter.feed(data))
+            said = self._splitter.feed(data)
+            self.loaded += [frame.ready for frame in said if isinstance(frame, Loaded)]
+            self._received.extend([frame for frame in said if not isinstance(frame, Loaded)])
         return self._received.popleft()
 
     def items(self, *inputs: bytes) -> list[Item]:

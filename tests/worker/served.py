@@ -241,6 +241,21 @@ class Stateful:
 
 
 @model
+class Sickly:
+    """Healthy as long as it has not been told otherwise."""
+
+    sick = False
+
+    def healthcheck(self) -> bool:
+        assert threading.current_thread() is threading.main_thread()
+        return not self.sick
+
+    def predict(self, sick: bool) -> bool:
+        self.sick = sick
+        return sick
+
+
+@model
 class BrokenSetup:
     def setup(self) -> None:
         raise OSError("no weights on this disk")

@@ -14,20 +14,20 @@ def test_while_the_pace_is_unknown_runs_are_taken_one_at_a_time() -> None:
     assert Terms(fast=False, most=1) == Pace().terms(batch=1)
 
 
-def test_fast_runs_are_taken_together_for_about_fifty_milliseconds_but_not_too_many() -> None:
-    assert [64, 50, 5, 1] == [learned(seconds).terms(1).most for seconds in (0.0, 0.001, 0.01, 0.04)]
+def test_fast_runs_are_taken_together_for_about_25_milliseconds_but_not_too_many() -> None:
+    assert [64, 25, 2, 1] == [learned(seconds).terms(1).most for seconds in (0.0, 0.001, 0.01, 0.04)]
 
 
 def test_slow_runs_are_taken_one_at_a_time_with_none_sent_ahead() -> None:
     terms = learned(2.0).terms(batch=1)
 
-    assert (False, 1, 1, 1) == (terms.fast, terms.most, terms.room, terms.capacity)
+    assert (False, 1, 1, 0) == (terms.fast, terms.most, terms.room, terms.ahead)
 
 
 def test_a_fast_model_has_a_second_batch_in_hand_and_a_third_on_its_way() -> None:
     terms = learned(0.001).terms(batch=1)
 
-    assert (True, 2, 150) == (terms.fast, terms.room, terms.capacity)
+    assert (True, 2, 75) == (terms.fast, terms.room, terms.ahead)
 
 
 def test_a_batched_model_always_gets_its_own_size_of_batches() -> None:
@@ -52,7 +52,7 @@ def test_terms_fit_until_the_pace_has_changed_a_lot() -> None:
 async def test_a_batch_is_what_comes_within_the_window(family: Family) -> None:
     await family.broker.declare(MODEL)
 
-    async with family.broker.consume(MODEL, capacity=8) as deliveries, asyncio.TaskGroup() as group:
+    async with family.broker.consume(MODEL, ahead=8) as deliveries, asyncio.TaskGroup() as group:
         taking = group.create_task(Batcher(deliveries, window=PATIENCE).take(3))
         submitted = await family.submit(MODEL, {"n": 1}, {"n": 2}, {"n": 3})
 
@@ -62,7 +62,7 @@ async def test_a_batch_is_what_comes_within_the_window(family: Family) -> None:
 async def test_a_batch_that_is_not_full_goes_when_the_window_has_passed(family: Family) -> None:
     submitted = await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=8) as deliveries:
+    async with family.broker.consume(MODEL, ahead=8) as deliveries:
         taken = await Batcher(deliveries, window=0.01).take(3)
 
     assert submitted == [one.prediction.id for one in taken]
@@ -71,7 +71,7 @@ async def test_a_batch_that_is_not_full_goes_when_the_window_has_passed(family: 
 async def test_without_a_window_a_batch_is_what_is_there(family: Family) -> None:
     submitted = await family.submit(MODEL, {"n": 1}, {"n": 2})
 
-    async with family.broker.consume(MODEL, capacity=8) as deliveries:
+    async with family.broker.consume(MODEL, ahead=8) as deliveries:
         taken = await Batcher(deliveries, window=0.0).take(3)
 
     assert submitted == [one.prediction.id for one in taken]
@@ -80,7 +80,7 @@ async def test_without_a_window_a_batch_is_what_is_there(family: Family) -> None
 async def test_what_a_canceled_batch_had_gathered_is_left(family: Family) -> None:
     submitted = await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=8) as deliveries:
+    async with family.broker.consume(MODEL, ahead=8) as deliveries:
         batcher = Batcher(deliveries, window=PATIENCE)
         async with asyncio.TaskGroup() as group:
             taking = group.create_task(batcher.take(3))

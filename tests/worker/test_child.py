@@ -16,7 +16,21 @@ from typing import TypeAlias
 import pytest
 
 from leveret.core.outcome import Raised, RetryWanted, Returned, Streamed
-from leveret.worker.frames import LIMIT, Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Stop, Wrote, encode
+from leveret.worker.frames import (
+    LIMIT,
+    Check,
+    Checked,
+    Chunks,
+    Ended,
+    Item,
+    NotReady,
+    Progressed,
+    Ready,
+    Run,
+    Stop,
+    Wrote,
+    encode,
+)
 from tests.worker.child_process import ChildProcess, child_process, ends
 
 pytestmark = pytest.mark.slow  # each process is a new interpreter, which takes about half a second
@@ -126,9 +140,32 @@ def test_a_setup_that_fails_is_told_with_the_users_part_of_the_traceback(fresh: 
     said = child.receive(NotReady)
 
     assert (said.error, said.usage) == (error, False)
+    assert [model.model.partition("/")[0] for model in child.loaded] == ["local"]
     assert said.traceback.startswith(f'Traceback (most recent call last):\n  File "{SERVED}"')
     assert "leveret/worker" not in said.traceback
     assert child.exit_code() == 1
+
+
+def test_a_check_is_answered_in_its_turn_and_an_unhealthy_model_begins_nothing_more(fresh: Serve) -> None:
+    child = fresh("Sickly")
+    assert child.receive(Ready).checks
+    healthy, sick, late = child.items(b'{"sick":false}', b'{"sick":true}', b'{"sick":false}')
+
+    child.send(Check(), Run([healthy]), Check(), Run([sick]), Check(), Run([late]))
+    said = [child.next() for _ in range(5)]
+
+    assert [Checked(), Checked(), Checked("healthcheck() returned False")] == said[::2]
+    assert [healthy.id, sick.id] == [frame.id for frame in said if isinstance(frame, Ended)]
+    assert child.exit_code() == 0
+    assert child.connection.recv(1) == b""
+
+
+def test_a_model_without_a_healthcheck_is_healthy(shared: Serve) -> None:
+    child = shared("shout")
+
+    child.send(Check())
+
+    assert Checked() == child.receive(Checked)
 
 
 def test_the_users_code_runs_in_the_main_thread(shared: Serve) -> None:

@@ -222,3 +222,30 @@ async def brief(n: int) -> int:
     assert {1} == {len(final) for final in finals}
     assert {(1, 0)} == {(one.attempt, one.charged) for one in results if one.status is Status.SUCCEEDED}
     assert (0, 0, 0, 0) == await family.broker.depth("local/brief")
+
+
+async def test_only_the_run_that_takes_too_long_is_stopped(family: Family) -> None:
+    target = family.model(PLAIN.replace("concurrency=3", "concurrency=3, timeout=0.5"))
+    async with family.serving(target, RUDE):
+        ids = await submitted(family, "slow", "fine")
+        opened(family, "fine")
+        slow, fine = [await family.result(ids[name]) for name in ("slow", "fine")]
+
+    assert (Status.FAILED, "the run took longer than its timeout of 0.5 s") == (slow.status, slow.error)
+    assert "canceled" in slow.logs
+    assert "CancelledError" in slow.logs
+    assert (Status.SUCCEEDED, 1) == (fine.status, fine.attempt)
+
+
+async def test_one_that_takes_too_long_and_never_awaits_is_ended_with_its_process(family: Family) -> None:
+    target = family.model(BLOCKED.replace("concurrency=3", "concurrency=3, timeout=0.5"))
+    async with family.serving(target, RUDE):
+        ids = await submitted(family, "block", "fine")
+        blocked = await family.result(ids["block"])
+        opened(family, "fine", attempt=2)
+        opened(family, "fine")
+        await family.result(ids["fine"])
+
+    assert Status.FAILED is blocked.status
+    assert blocked.error is not None
+    assert blocked.error.startswith("the run took longer than its timeout of 0.5 s; its process had to be ")

@@ -14,7 +14,21 @@ from leveret.core.ports import Running
 from leveret.core.prediction import Means
 from leveret.worker import frames
 from leveret.worker.connection import AHEAD, Connection, FromRun
-from leveret.worker.frames import Cancel, Chunks, Ended, Frame, Item, NotReady, Progressed, Run, Splitter, Stop, Wrote
+from leveret.worker.frames import (
+    Cancel,
+    Check,
+    Checked,
+    Chunks,
+    Ended,
+    Frame,
+    Item,
+    NotReady,
+    Progressed,
+    Run,
+    Splitter,
+    Stop,
+    Wrote,
+)
 from tests.worker.arrange import PATIENCE
 from tests.worker.test_frames import READY as ONE_BY_ONE
 
@@ -63,7 +77,7 @@ async def opened() -> AsyncIterator[Ends]:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     lost = asyncio.Event()
-    connection = Connection(on_lost=lost.set)
+    connection = Connection(on_loaded=lambda ready: None, on_lost=lost.set)
     with theirs:
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
         yield Ends(connection, theirs, lost)
@@ -230,6 +244,22 @@ async def test_a_canceled_run_whose_process_crashes_by_itself_was_stopped_and_it
 
     assert {"a": Stopped(Means.INTERRUPTED)} == outcomes(hearing.result(), Stopped)
     assert {"b": Crashed("gone")} == outcomes(hearing.result(), Crashed)
+
+
+async def test_what_was_sent_behind_a_check_has_not_begun_however_that_ends() -> None:
+    for end in (lambda ends: ends.connection.crash("gone", means=Means.INTERRUPTED), lambda ends: None):
+        async with opened() as ends, asyncio.TaskGroup() as group:
+            checking = group.create_task(ends.connection.check())
+            heard = await ends.hear()
+            hearing = group.create_task(hear_all(ends.connection, [ITEM]))
+            heard += await ends.hear()
+            end(ends)
+            await ends.say(Checked("sick"))
+            checked = await checking
+
+            assert [Check(), Run([ITEM])] == heard
+            assert checked.problem in {"gone", "sick"}
+            assert ["a"] == list(outcomes(await hearing, HandedBack))
 
 
 async def test_stop_is_sent_behind_what_was_sent_before() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from leveret.core.events import Reset
 from leveret.core.prediction import Status
+from leveret.worker.executor import OUTAGE_DELAY
 from tests.worker.arrange import GATED, QUICK, Family, Json, appears, let_go, opened, take_one
 
 pytestmark = pytest.mark.slow
@@ -48,6 +50,8 @@ def large(n: int) -> str:
 
     assert (Status.SUCCEEDED, 2) == (result.status, result.attempt)
     assert result.output_blob is not None
+    (delay,) = [entry.event.delay for entry in await family.log(submitted) if isinstance(entry.event, Reset)]
+    assert OUTAGE_DELAY == delay
 
 
 async def test_what_has_lost_a_worker_is_claimed_only_when_its_turn_comes(family: Family, tmp_path: Path) -> None:
@@ -79,7 +83,7 @@ def gated(gate: list[str], contexts: list[Context]) -> list[int]:
 async def lost_with_its_worker(family: Family, given: Mapping[str, Json]) -> str:
     """A prediction that was claimed by a worker which is gone, with its message."""
     (submitted,) = await family.submit("local/gated", given)
-    async with family.broker.consume("local/gated", capacity=1) as deliveries:
+    async with family.broker.consume("local/gated", ahead=1) as deliveries:
         delivery = await take_one(deliveries)
         await family.store.claim([delivery.prediction], worker="gone", lease=0.0)
         delivery.ack()

@@ -9,20 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leveret.core.outcome import Crashed, HandedBack, Raised, Returned, Streamed
+from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, Returned, Streamed
+from leveret.core.ports import Running
+from leveret.core.prediction import Means
 from leveret.errors import Undecodable
 from leveret.worker.frames import (
     LIMIT,
+    Begun,
+    Check,
+    Checked,
     Chunks,
     Ended,
     Frame,
     Item,
+    Loaded,
     NotReady,
     Progressed,
     Ready,
     Run,
     Splitter,
     Stop,
+    TimeUp,
     Wrote,
     encode,
 )
@@ -44,7 +51,12 @@ FRAMES: list[Frame] = [
     Run([]),
     Stop(),
     READY,
+    Loaded(READY),
     NotReady(error="E", traceback="T", usage=True),
+    TimeUp(7, 60.0),
+    Check(),
+    Checked("sick", "T"),
+    Begun(7, [Running("a", 1)]),
     Chunks("a", 1, [b'"x"', b"1"]),
     Wrote("a", 1, "text é\n"),
     Progressed("a", 1, 0.5, "half"),
@@ -53,6 +65,7 @@ FRAMES: list[Frame] = [
     Ended("a", 1, Raised("E", "T"), 0.1),
     Ended("a", 1, Crashed("killed"), 0.1),
     Ended("a", 1, HandedBack("stopping"), 0.1),
+    Ended("a", 1, Overran(60.0, Means.KILLED), 0.1),
 ]
 
 

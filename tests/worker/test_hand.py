@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from leveret.core.events import Reset
 from leveret.core.ports import Claimed, Running
+from leveret.core.prediction import Status
 from leveret.worker import hand as hand_module
 from leveret.worker.hand import Hand, Held, Unwanted
 from tests.worker.arrange import PATIENCE, Family, take_one
@@ -21,7 +23,7 @@ async def test_a_second_delivery_of_what_is_held_is_a_double(family: Family) -> 
     (submitted,) = await family.submit(MODEL, {"n": 1})
     await family.broker.publish(await family.store.get(submitted))
 
-    async with family.broker.consume(MODEL, capacity=2) as deliveries:
+    async with family.broker.consume(MODEL, ahead=2) as deliveries:
         hand = a_hand(family)
         held, double = hand.hold(await take_one(deliveries)), hand.hold(await take_one(deliveries))
 
@@ -33,7 +35,7 @@ async def test_dealing_with_a_double_leaves_the_first_in_the_hand(family: Family
     (submitted,) = await family.submit(MODEL, {"n": 1})
     await family.broker.publish(await family.store.get(submitted))
 
-    async with family.broker.consume(MODEL, capacity=2) as deliveries:
+    async with family.broker.consume(MODEL, ahead=2) as deliveries:
         hand = a_hand(family)
         held, double = hand.hold(await take_one(deliveries)), hand.hold(await take_one(deliveries))
         hand.ack(double)
@@ -44,7 +46,7 @@ async def test_dealing_with_a_double_leaves_the_first_in_the_hand(family: Family
 async def test_what_was_acknowledged_cannot_be_given_back(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = hand.hold(await take_one(deliveries))
         hand.ack(held)
@@ -56,7 +58,7 @@ async def test_what_was_acknowledged_cannot_be_given_back(family: Family) -> Non
 async def test_what_was_given_back_may_be_held_again(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         await hand.give_back(hand.hold(await take_one(deliveries)), delay=0)
 
@@ -66,7 +68,7 @@ async def test_what_was_given_back_may_be_held_again(family: Family) -> None:
 async def test_a_beat_renews_the_lease_of_what_runs(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=0.0)
         await hand.beat()
@@ -78,7 +80,7 @@ async def test_a_beat_renews_the_lease_of_what_runs(family: Family) -> None:
 async def test_a_run_that_has_become_another_workers_gets_no_more_beats(family: Family) -> None:
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=0.0)
         (claim,) = await family.store.claim([held.prediction], worker="another", lease=60.0)
@@ -95,7 +97,7 @@ async def test_what_is_past_its_deadline_is_stopped_until_it_is_dealt_with(
     stopped = Stopped()
     await family.submit(MODEL, {"n": 1}, deadline=time.time() + 0.5)
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family, stopped)
         held = hand.hold(await take_one(deliveries))
         hand.begin(held, Claimed(1), most=3)
@@ -111,12 +113,28 @@ async def test_what_is_past_its_deadline_is_stopped_until_it_is_dealt_with(
     assert [] == stopped.runs
 
 
+async def test_a_run_that_was_run_and_handed_back_since_its_record_was_lost_is_not_taken_again(family: Family) -> None:
+    (submitted,) = await family.submit(MODEL, {"n": 1})
+
+    async with family.broker.consume(MODEL, ahead=0) as deliveries:
+        hand = a_hand(family)
+        held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=60.0)
+        await family.lose_records()
+        await family.store.claim([held.prediction], worker="another", lease=60.0)
+        await family.store.settle([(held.run, Reset(1.0, 1, "stopped", charged=0))], worker="another")
+        rebuilt = await hand.rebuild([held])
+
+    assert [] == rebuilt
+    left = await family.store.get(submitted)
+    assert (Status.STARTING, 2, 0) == (left.status, left.attempt, left.charged)
+
+
 async def test_what_has_a_deadline_to_come_or_none_is_left_alone(family: Family) -> None:
     stopped = Stopped()
     await family.submit(MODEL, {"n": 1})
     await family.submit(MODEL, {"n": 2}, deadline=time.time() + 3600)
 
-    async with family.broker.consume(MODEL, capacity=2) as deliveries:
+    async with family.broker.consume(MODEL, ahead=2) as deliveries:
         hand = a_hand(family, stopped)
         for _ in range(2):
             held = hand.hold(await take_one(deliveries))
@@ -131,7 +149,7 @@ async def test_what_is_past_its_deadline_need_not_begin(family: Family) -> None:
     deadline = time.time() + 3600
     (submitted,) = await family.submit(MODEL, {"n": 1}, deadline=deadline)
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family)
         held = hand.hold(await take_one(deliveries))
 
@@ -145,7 +163,7 @@ async def test_a_run_that_has_become_another_workers_is_stopped(family: Family) 
     stopped = Stopped()
     await family.submit(MODEL, {"n": 1})
 
-    async with family.broker.consume(MODEL, capacity=1) as deliveries:
+    async with family.broker.consume(MODEL, ahead=1) as deliveries:
         hand = a_hand(family, stopped)
         held = await claimed(family, hand.hold(await take_one(deliveries)), hand=hand, lease=0.0)
         await family.store.claim([held.prediction], worker="another", lease=60.0)

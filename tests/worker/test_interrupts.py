@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from leveret.core.outcome import HandedBack, Outcome, Returned, Stopped, Streamed
+from leveret.core.outcome import HandedBack, Outcome, Overran, Returned, Stopped, Streamed
 from leveret.core.prediction import Means
-from leveret.worker.frames import Cancel, Chunks, Ended, Frame, Item, Progressed, Ready, Run, Wrote
+from leveret.worker.frames import Cancel, Chunks, Ended, Frame, Item, Progressed, Ready, Run, TimeUp, Wrote
 from tests.worker.child_process import ChildProcess, child_process
 
 pytestmark = pytest.mark.slow
@@ -128,6 +128,24 @@ def test_a_cancel_of_what_has_ended_or_is_unknown_strikes_nobody(child: ChildPro
     cancel(child, first, Item("unknown", 1, b""), Item(second.id, 2, b""), second)
 
     assert {second.id: INTERRUPTED} == ends(child, second)[0]
+
+
+@serving("sleep")
+def test_a_timeout_of_a_call_that_has_ended_strikes_nobody(child: ChildProcess) -> None:
+    (first,) = begin(child, b"{}")
+    cancel(child, first)
+    ends(child, first)
+
+    (second,) = begin(child, b"{}")
+    child.send(TimeUp(1, 7.0), TimeUp(3, 7.0))
+    cancel(child, second)
+    assert {second.id: INTERRUPTED} == ends(child, second)[0]
+
+    (third,) = begin(child, b"{}")
+    child.send(TimeUp(3, 60.0))
+    (outcome,) = ends(child, third)[0].values()
+    assert isinstance(outcome, Overran)
+    assert (60.0, Means.INTERRUPTED) == (outcome.timeout, outcome.how)
 
 
 @serving("together")

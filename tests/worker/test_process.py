@@ -11,6 +11,7 @@ import psutil
 import pytest
 import uvloop
 
+from leveret.config import WorkerSettings
 from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, Returned
 from leveret.errors import ModelLoadError, SetupFailed
 from leveret.worker.frames import Ended, Item
@@ -194,6 +195,31 @@ async def test_a_process_that_dies_in_its_setup_is_a_failed_setup(tmp_path: Path
             pass
 
 
+async def test_a_setup_that_takes_too_long_is_a_failed_setup_and_its_process_is_ended(tmp_path: Path) -> None:
+    target = write_model(
+        tmp_path,
+        """
+@model
+class Endless:
+    def setup(self) -> None:
+        Path(__file__).with_suffix(f".pid-{os.getpid()}").touch()
+        time.sleep(3600)
+
+    def predict(self, n: int) -> int:
+        return n
+""",
+    )
+    timeout = 1.0
+
+    while not started(tmp_path):  # a busy machine takes longer to get there
+        timeout *= 2
+        with pytest.raises(SetupFailed, match=r"longer than worker.setup_timeout \(\d"):
+            async with ModelProcess.started(target, settings=WorkerSettings(setup_timeout=timeout)):
+                pass
+
+    assert not [pid for pid in started(tmp_path) if psutil.pid_exists(pid)]
+
+
 def test_all_of_this_works_on_uvloop_too(tmp_path: Path) -> None:
     async def scenario() -> list[Outcome]:
         async with ModelProcess.started(write_model(tmp_path, ECHO)) as process:
@@ -218,6 +244,11 @@ async def outcomes(process: ModelProcess, given: Sequence[Item]) -> dict[str, Ou
         async for said in run:
             ended |= {frame.id: frame.outcome for frame in said if isinstance(frame, Ended)}
     return ended
+
+
+def started(folder: Path) -> list[int]:
+    """The processes that have left a file with their number."""
+    return [int(path.name.partition("-")[2]) for path in folder.glob("*.pid-*")]
 
 
 async def eventually_children(process: psutil.Process) -> list[psutil.Process]:

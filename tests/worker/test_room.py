@@ -24,7 +24,7 @@ Take: TypeAlias = Callable[[int], Awaitable[Sequence[Delivery]]]
 @pytest.fixture
 async def take(family: Family) -> AsyncIterator[Take]:
     """Submits so many, and takes them."""
-    async with family.broker.consume(MODEL, capacity=100) as deliveries:
+    async with family.broker.consume(MODEL, ahead=100) as deliveries:
 
         async def take(count: int) -> Sequence[Delivery]:
             await family.submit(MODEL, *({"n": n} for n in range(count)))
@@ -138,9 +138,9 @@ async def test_a_room_is_empty_when_its_runs_have_left_and_no_slow_one_is_waited
 
 def test_the_terms_of_what_runs_at_once_have_room_for_no_fewer() -> None:
     assert [(False, 8), (True, 64), (True, 10), (False, 8)] == [
-        (terms.fast, terms.most) for terms in (Pace().terms(1, 8), learned(0.0), learned(0.04), learned(2.0))
+        (terms.fast, terms.most) for terms in (Pace().terms(1, 8), learned(0.0), learned(0.02), learned(2.0))
     ]
-    assert [8, 128, 20, 8] == [terms.room for terms in (Pace().terms(1, 8), learned(0.0), learned(0.04), learned(2.0))]
+    assert [8, 128, 20, 8] == [terms.room for terms in (Pace().terms(1, 8), learned(0.0), learned(0.02), learned(2.0))]
 
 
 def learned(seconds: float) -> Terms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -313,22 +314,23 @@ async def test_a_target_that_does_not_load_is_told_to_who_started_the_worker(fam
         await worker.run()
 
 
-async def test_a_setup_that_fails_is_tried_again_and_nothing_is_consumed_meanwhile(family: Family) -> None:
-    target = family.model("""
+@pytest.mark.parametrize("how", ['raise RuntimeError("no device")', "time.sleep(3600)"])
+async def test_a_setup_that_fails_is_tried_again_and_nothing_is_consumed_meanwhile(family: Family, how: str) -> None:
+    target = family.model(f"""
 @model
 class Fragile:
     def setup(self) -> None:
         failed = Path(__file__).with_suffix(".failed")
         if not failed.exists():
             failed.touch()
-            raise RuntimeError("no device")
+            {how}
 
     def predict(self, n: int) -> int:
         return n
 """)
     (submitted,) = await family.submit("local/fragile", {"n": 1})
 
-    async with family.serving(target):
+    async with family.serving(target, replace(QUICK, setup_timeout=4.0)):
         result = await family.result(submitted)
 
     assert (Status.SUCCEEDED, 1) == (result.status, result.attempt)
@@ -421,7 +423,25 @@ async def test_a_double_of_what_runs_here_is_not_run_twice(family: Family, tmp_p
     assert ["queued", "started", "succeeded"] == await family.kinds(submitted)
 
 
-async def test_a_killed_worker_leaves_no_model_process_behind(family: Family, tmp_path: Path) -> None:
+STARTING = """
+import multiprocessing, subprocess
+
+@model
+class Starting:
+    def setup(self) -> None:
+        fork = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        fork.start()
+        program = subprocess.Popen(["sleep", "600"])
+        shell = subprocess.Popen("sleep 600 & exec sleep 600", shell=True, close_fds=False)
+        Path(__file__).with_suffix(".started").write_text(f"{fork.pid} {program.pid} {shell.pid}")
+
+    def predict(self, n: int) -> int:
+        return n
+"""
+
+
+@pytest.mark.parametrize("model", [ECHO, STARTING])
+async def test_a_killed_worker_leaves_no_model_process_behind(family: Family, model: str) -> None:
     script = """
 import asyncio, sys
 from leveret.worker.process import ModelProcess
@@ -434,16 +454,29 @@ async def main():
 asyncio.run(main())
 """
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, family.model(ECHO), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", script, family.model(model), stdout=asyncio.subprocess.PIPE
     )
     assert worker.stdout is not None
-    child = psutil.Process(int(await worker.stdout.readline()))
+    session = session_of(int(await worker.stdout.readline()))
 
     worker.kill()
     await worker.wait()
 
-    await asyncio.to_thread(psutil.wait_procs, [child], PATIENCE)
-    assert not child.is_running()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, session, PATIENCE)
+    assert len(session) >= (6 if model is STARTING else 2)
+    assert [] == alive
+
+
+def session_of(pid: int) -> list[psutil.Process]:
+    """The model process of this number and what belongs to it: its watcher, and what the model has started."""
+    return [process for process in psutil.process_iter() if in_session(process.pid, pid)]
+
+
+def in_session(pid: int, leader: int) -> bool:
+    try:
+        return os.getsid(pid) == leader
+    except ProcessLookupError:
+        return False
 
 
 async def lapsed(family: Family) -> Prediction:

@@ -24,7 +24,8 @@ class Card(Struct, frozen=True, kw_only=True):
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """A card and how many workers show that they are alive."""
+    """A card, how many workers show that they are alive, and the problem of each that has one, by their names."""
 
     card: Card
     workers: int
+    problems: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ seconds); what a run reports carries the run's `attempt` too, the fence that ref
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -140,6 +140,9 @@ class Entry(Struct, frozen=True):
         return isinstance(self.event, Succeeded | Failed | Canceled)
 
 
+_OVERHEAD: Final = 64
+"""Bytes that any value takes in memory beside its content, about."""
+
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
 
@@ -160,3 +163,16 @@ def decode(data: bytes) -> Event:
 def name(event: Event) -> str:
     """The kind of the event, as clients see it."""
     return str(event.__struct_config__.tag)
+
+
+def size(event: Event) -> int:
+    """About how many bytes the event takes in memory, for whoever keeps events for somebody slow."""
+    match event:
+        case Output(chunks=chunks):
+            return sum([memoryview(chunk).nbytes + _OVERHEAD for chunk in chunks], _OVERHEAD)
+        case Logs(text=text):
+            return len(text) + _OVERHEAD
+        case Succeeded(output=Raw() as output):
+            return memoryview(output).nbytes + _OVERHEAD
+        case _:
+            return _OVERHEAD

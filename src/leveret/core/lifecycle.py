@@ -166,5 +166,9 @@ def _reset(event: Reset) -> Mapping[str, Field]:
 def _extended(output: Raw, chunks: list[Raw]) -> Raw:
     """The JSON array `output` with the chunks behind it; `null` counts as empty."""
     held = b"" if output == NULL else bytes(output)[1:-1]
-    parts = [held] if held else []
-    return Raw(b"[" + b",".join(parts + [bytes(chunk) for chunk in chunks]) + b"]")
+    parts: list[bytes | Raw] = [held, *chunks] if held else [*chunks]
+    if not parts:
+        return Raw(b"[]")
+    parts[0] = b"[" + bytes(parts[0])
+    parts[-1] = bytes(parts[-1]) + b"]"
+    return Raw(b",".join(parts))  # the only copy: an output may be large

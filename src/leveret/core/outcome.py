@@ -52,4 +52,12 @@ class Stopped(Struct, frozen=True, tag="stopped"):
     how: Means
 
 
-Outcome: TypeAlias = Returned | Streamed | Raised | RetryWanted | Crashed | HandedBack | Stopped
+class Overran(Struct, frozen=True, tag="overran"):
+    """The run took longer than its `timeout`, in seconds, and was stopped; the traceback says where it was."""
+
+    timeout: float
+    how: Means
+    traceback: str = ""
+
+
+Outcome: TypeAlias = Returned | Streamed | Raised | RetryWanted | Crashed | HandedBack | Stopped | Overran

@@ -39,6 +39,14 @@ class Delivery(Protocol):
         With a delay a confirmed copy exists before the original is acknowledged.
         """
 
+    async def guard(self, delay: float) -> None:
+        """Let a confirmed copy that is delivered after about `delay` seconds stand for it from now on: a guard.
+
+        A broker that takes back what is not acknowledged in time needs that; any other does nothing. After it `ack`
+        and `reject` leave the prediction to its guard, and `retry` queues it anew. Raises Unavailable, and it is as
+        it was.
+        """
+
     def reject(self) -> None:
         """It can never be dealt with: it is kept among what is `rejected`."""
 
@@ -58,7 +66,7 @@ class Rejected(Struct, frozen=True):
 
 
 class Deliveries(Protocol):
-    """What a consumer takes from."""
+    """What a consumer takes from, one `take` at a time."""
 
     async def take(self, most: int) -> list[Delivery]:
         """Between 1 and `most` deliveries, by the weights of the lanes; waits for the first. Safe to cancel."""
@@ -82,10 +90,11 @@ class Broker(Protocol):
         Raises BrokerUnavailable (nothing was sent), QueueRefused (not queued) or PublishUnconfirmed (unknown).
         """
 
-    def consume(self, model: str, *, capacity: int) -> AbstractAsyncContextManager[Deliveries]:
-        """Consume the model's lanes, holding at most about `capacity` deliveries per lane.
+    def consume(self, model: str, *, ahead: int) -> AbstractAsyncContextManager[Deliveries]:
+        """Consume the model's lanes. On leaving, what was not taken goes back to its queue.
 
-        On leaving, what was not taken goes back to its queue.
+        `ahead` is how many deliveries of each lane the broker may send before they are taken, those in hand included.
+        0 is just in time: what was not asked for stays in its queue, where any other consumer can take it.
         """
         ...
 
@@ -140,11 +149,13 @@ Claim: TypeAlias = Claimed | Finished | Busy | Early
 
 
 class Pulse(StrEnum):
-    """What a beat is answered for a run."""
+    """What the store knows of a run when its worker shows a sign of life for it, or ends it."""
 
     OURS = "ours"
     LOST = "lost"
     """It is no longer this worker's: whatever it says is refused."""
+    GONE = "gone"
+    """There is no record of its prediction at all: the store has lost its data. A claim makes it anew."""
     CANCEL = "cancel"
     """It is this worker's, and a cancel was requested: stop it."""
 
@@ -164,6 +175,14 @@ class Query(Struct, frozen=True, kw_only=True):
     limit: int = 100
     status: Status | None = None
     model: str | None = None
+
+
+class Waiting(Struct, frozen=True):
+    """A prediction that should have a message in this lane."""
+
+    id: str
+    model: str
+    lane: int
 
 
 class Predictions(Protocol):
@@ -227,8 +246,8 @@ class Runs(Protocol):
         """
         ...
 
-    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
-        """End these runs; False (and nothing changed) where the run is no longer this worker's.
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
+        """End these runs: OURS if that is how it has ended; LOST or GONE, and nothing is changed. Never CANCEL.
 
         The delay of a Reset is counted from now on: a claim before it is over is answered Early.
         """
@@ -238,11 +257,14 @@ class Runs(Protocol):
 class Registry(Protocol):
     """Which models are served. Presence expires, cards stay."""
 
-    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
-        """Publish the card and show that the worker is alive for the next `lease` seconds (0: it goes)."""
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
+        """Publish the card and show that the worker is alive for the next `lease` seconds (0: it goes).
+
+        A `problem` says why it cannot serve now; it lasts as long as this sign of life, or until the next one.
+        """
 
     async def cards(self) -> list[Listing]:
-        """Every model ever announced, by name, with how many of its workers are alive."""
+        """Every model ever announced, by name, with its workers who are alive and their problems."""
         ...
 
 
@@ -262,6 +284,17 @@ class Upkeep(Protocol):
 
     async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
         """Predictions that have not ended although a deadline has passed."""
+        ...
+
+    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
+        """What was queued more than `age` seconds ago and has not begun; has it still its message?
+
+        A store that keeps the queues too answers none: what it says is queued is.
+        """
+        ...
+
+    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
+        """Those of these predictions that have neither begun nor ended."""
         ...
 
 

@@ -7,7 +7,18 @@ from typing import Final, TypeAlias
 from msgspec import Raw, Struct
 
 from leveret.core.events import Canceled, Ending, Failed, Reset, Succeeded, Why
-from leveret.core.outcome import Crashed, HandedBack, Outcome, Raised, RetryWanted, Returned, Stopped, Streamed
+from leveret.core.outcome import (
+    Crashed,
+    HandedBack,
+    Outcome,
+    Overran,
+    Raised,
+    RetryWanted,
+    Returned,
+    Stopped,
+    Streamed,
+)
+from leveret.core.prediction import Means
 
 RUNGS: Final = (1, 5, 15, 60, 300, 900, 3600)
 """The delays, in seconds, for which the broker keeps a queue."""
@@ -23,9 +34,6 @@ NO_RUN_LEFT: Final = "it may not run again"
 
 TOLERANCE: Final = 0.05
 """How much too early the next run may begin, in seconds: less than what two clocks differ by within a delay."""
-
-GUARD_DELAY: Final = 900.0
-"""How long a copy waits that only guards a prediction which is running elsewhere, in seconds."""
 
 
 class Finish(Struct, frozen=True):
@@ -60,12 +68,6 @@ def decide(
     crashed its model process, or empty. `jitter`, at random from 0 to 1, is for the back-off.
     """
     match outcome:
-        case Returned(output=output):
-            return Finish(Succeeded(at=at, attempt=attempt, output=Raw(output)))
-        case Streamed():
-            return Finish(Succeeded(at=at, attempt=attempt))
-        case Raised(error=error):
-            return Finish(Failed(at=at, attempt=attempt, error=error))
         case RetryWanted(reason=reason, after=after):
             delay = back_off(charged + 1, jitter=jitter) if after is None else _clamped(after)
             reset = Reset(at=at, attempt=attempt, reason=reason, charged=charged + 1, delay=delay)
@@ -78,8 +80,8 @@ def decide(
             return _bounded(reset, max_attempts=max_attempts)
         case HandedBack(reason=reason):
             return Again(Reset(at=at, attempt=attempt, reason=reason, charged=charged))
-        case Stopped(how=how):
-            return Finish(Canceled(at=at, attempt=attempt, stopped=how))
+        case _:
+            return Finish(_final(outcome, at=at, attempt=attempt))
 
 
 def exhausted(cause: str, *, at: float, attempt: int, charged: int, max_attempts: int) -> Failed:
@@ -110,6 +112,21 @@ def rung(delay: float) -> int:
     return max((step for step in RUNGS if step <= delay), default=RUNGS[0])
 
 
+def _final(outcome: Returned | Streamed | Raised | Stopped | Overran, *, at: float, attempt: int) -> Ending:
+    """The end of a run that no other one follows."""
+    match outcome:
+        case Returned(output=output):
+            return Succeeded(at=at, attempt=attempt, output=Raw(output))
+        case Streamed():
+            return Succeeded(at=at, attempt=attempt)
+        case Raised(error=error):
+            return Failed(at=at, attempt=attempt, error=error)
+        case Stopped(how=how):
+            return Canceled(at=at, attempt=attempt, stopped=how)
+        case Overran():
+            return Failed(at=at, attempt=attempt, error=_overran(outcome))
+
+
 def _bounded(reset: Reset, *, max_attempts: int) -> Verdict:
     """Another run, unless so many are charged already."""
     if reset.charged < max_attempts:
@@ -125,3 +142,8 @@ def _poison(cause: str, *, at: float, attempt: int) -> Failed:
 def _clamped(after: float) -> float:
     """From the first rung on: what comes back at once stands in front, and keeps the others from running."""
     return min(max(float(RUNGS[0]), after), LONGEST)  # in this order NaN is the first rung
+
+
+def _overran(outcome: Overran) -> str:
+    error = f"the run took longer than its timeout of {outcome.timeout:g} s"
+    return error if outcome.how is Means.INTERRUPTED else f"{error}; its process had to be {outcome.how}"

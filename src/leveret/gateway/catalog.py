@@ -31,10 +31,11 @@ _log = structlog.get_logger()
 
 
 class Served(Struct, frozen=True):
-    """A model as it is served: its card, how many workers are alive, and its input schema, compiled."""
+    """A model as it is served: its card, how many workers are alive, what is wrong, and its input schema, compiled."""
 
     card: Card
     workers: int
+    problem: str | None
     schema: InputSchema
 
 
@@ -141,7 +142,8 @@ class Catalog:
             schema = known.schema
         else:
             schema = InputSchema(listing.card)
-        return Served(card=listing.card, workers=listing.workers, schema=schema)
+        problem = listing.problems[0] if listing.problems else None
+        return Served(card=listing.card, workers=listing.workers, problem=problem, schema=schema)
 
     def _known(self) -> str:
         names = list(self._models)

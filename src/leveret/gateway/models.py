@@ -43,6 +43,7 @@ class ModelView(Struct, frozen=True, kw_only=True):
     run_count: int = 0
     latest_version: VersionView
     workers: Annotated[int, Meta(description="how many workers are alive; without any, predictions wait")]
+    problem: Annotated[str | None, Meta(description="why a worker cannot run it now; null if all can")]
 
 
 class ModelPage(Struct, frozen=True):
@@ -118,6 +119,7 @@ def _view(served: Served, base: str) -> ModelView:
         description=card.description,
         latest_version=_version(card),
         workers=served.workers,
+        problem=served.problem,
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from leveret.core import sizes
 from leveret.core.deadlines import LONGEST
 from leveret.core.prediction import MODEL_NAME
 from leveret.errors import ModelLoadError
@@ -42,6 +43,9 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_timeout: Timeout | None = None
     total_timeout: Timeout | None = None
     concurrency: Annotated[int, Meta(ge=1)] | None = None
+    timeout: Timeout | None = None
+    max_memory: Annotated[int, Meta(ge=1)] | None = None
+    max_predictions_per_process: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Given(TypedDict, total=False):
@@ -73,6 +77,16 @@ class Given(TypedDict, total=False):
 
     concurrency: int
     """How many runs of an `async def` may be under way at once in each model process; otherwise one."""
+
+    timeout: float
+    """How long one call may take, in seconds; of a model that streams, the whole stream."""
+
+    max_memory: int | str
+    """How much memory a process may take, with all that it starts, in bytes or as `"2 GiB"`; in place of the worker's
+    own setting."""
+
+    max_predictions_per_process: int
+    """After so many predictions a process is replaced by a fresh one; in place of the worker's own setting."""
 
 
 T = TypeVar("T", bound=Target)
@@ -112,16 +126,9 @@ def _marked(target: T, given: Given) -> T:
 def _options(target: Target, given: Given) -> Options:
     if not (inspect.isclass(target) or inspect.isroutine(inspect.unwrap(target))):
         raise ModelLoadError(where=where.of(target), reason="@model goes on a function or a class, on nothing else")
-    key, errors = given.get("batch_key", ()), given.get("retry_on", ())
-    settled = {
-        "name": _default_name(target),
-        **given,
-        "batch_key": (key,) if isinstance(key, str) else key,
-        "retry_on": (errors,) if isinstance(errors, type) else errors,
-    }
     try:
-        options = msgspec.convert(settled, Options)
-    except msgspec.ValidationError as error:
+        options = msgspec.convert({"name": _default_name(target), **given, **_spelled_out(given)}, Options)
+    except ValueError as error:
         known = ", ".join(Options.__struct_fields__)
         raise ModelLoadError(where=where.of(target), reason=f"@model: {error}; its options are {known}") from error
     if "/" not in options.name:
@@ -142,6 +149,18 @@ def _options(target: Target, given: Given) -> Options:
             reason = f"@model: retry_on takes kinds of Exception, such as ConnectionError, and {kind.__name__} is none"
             raise ModelLoadError(where=where.of(target), reason=reason)
     return options
+
+
+def _spelled_out(given: Given) -> dict[str, object]:
+    """What may be written in several ways, in the one that counts. Raises ValueError."""
+    settled: dict[str, object] = {}
+    if isinstance(key := given.get("batch_key"), str):
+        settled["batch_key"] = (key,)
+    if isinstance(errors := given.get("retry_on"), type):
+        settled["retry_on"] = (errors,)
+    if isinstance(memory := given.get("max_memory"), str):
+        settled["max_memory"] = sizes.parse(memory)
+    return settled
 
 
 def _default_name(target: Target) -> str:

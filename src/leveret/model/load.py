@@ -17,7 +17,7 @@ from leveret.errors import ModelLoadError
 from leveret.model import where
 from leveret.model.declare import Options, default_options, options_of
 from leveret.model.schema import Inputs, UnfitType, output_schema
-from leveret.model.signature import PREDICT, SETUP, read
+from leveret.model.signature import HEALTHCHECK, PREDICT, SETUP, read
 from leveret.model.where import Target
 
 
@@ -55,6 +55,17 @@ class Model(Struct, frozen=True, kw_only=True):
             return self.target, _nothing
         instance = self.target()
         return getattr(instance, PREDICT), getattr(instance, SETUP, _nothing)
+
+    def healthcheck(self, predict: Target) -> Target | None:
+        """What tells whether the instance is healthy whose `predict` this is; None if it has no such method."""
+        instance: object = getattr(predict, "__self__", None)
+        healthcheck: Target | None = getattr(instance, HEALTHCHECK, None) if inspect.isclass(self.target) else None
+        return healthcheck
+
+    @property
+    def checks(self) -> bool:
+        """Whether it can tell whether it is healthy."""
+        return inspect.isclass(self.target) and hasattr(self.target, HEALTHCHECK)
 
 
 def load(target: str) -> Model:

@@ -27,7 +27,8 @@ _STREAMS: Final = {
 
 PREDICT: Final = "predict"
 SETUP: Final = "setup"
-"""The methods of a class that is a model; setup may be missing."""
+HEALTHCHECK: Final = "healthcheck"
+"""The methods of a class that is a model; all but the first may be missing."""
 
 
 class Input(Struct, frozen=True):
@@ -54,7 +55,7 @@ def read(target: Target, *, batched: bool) -> Signature:
     function, parameters = _callable(target)
     reader = _Reader(function, batched=batched)
     if inspect.isclass(target) and not reader.asynchronous:
-        _is_no_coroutine(_method(target, SETUP))
+        _is_no_coroutine(_method(target, SETUP), "but predict is not; write both as `async def`, or neither")
     if batched and not parameters:
         raise reader.error("a batched model takes at least one list; write for example `texts: list[str]`")
     read_in = [reader.input(parameter) for parameter in parameters]
@@ -79,8 +80,10 @@ def _callable(target: Target) -> tuple[Target, list[Parameter]]:
         reason = f"the class {target.__name__} has no method `predict`; write `def predict(self, …)`"
         raise ModelLoadError(where=where.of(target), reason=reason)
     _takes_nothing(target, _parameters(target), "do in setup() what needs more")
-    if (setup := _method(target, SETUP)) is not None:
-        _takes_nothing(setup, _parameters(setup)[1:], "read what it needs from files or the environment")
+    for name in (SETUP, HEALTHCHECK):
+        if (method := _method(target, name)) is not None:
+            _takes_nothing(method, _parameters(method)[1:], "read what it needs from files or the environment")
+    _is_no_coroutine(_method(target, HEALTHCHECK), "but is asked outside of the loop; write it as `def`")
     return predict, _parameters(predict)[1:]
 
 
@@ -105,12 +108,11 @@ def _takes_nothing(made: Target, parameters: Iterable[Parameter], instead: str) 
         raise ModelLoadError(where=where.of(made), reason=reason)
 
 
-def _is_no_coroutine(setup: Target | None) -> None:
-    """Refuse a `setup` that only an event loop could run, in a model that has none."""
-    if setup is not None and inspect.iscoroutinefunction(inspect.unwrap(setup)):
-        name = getattr(setup, "__qualname__", SETUP)
-        reason = f"{name} is `async def` but predict is not; write both as `async def`, or neither"
-        raise ModelLoadError(where=where.of(setup), reason=reason)
+def _is_no_coroutine(method: Target | None, instead: str) -> None:
+    """Refuse a method that only an event loop could run, where there is none."""
+    if method is not None and inspect.iscoroutinefunction(inspect.unwrap(method)):
+        name = getattr(method, "__qualname__", "it")
+        raise ModelLoadError(where=where.of(method), reason=f"{name} is `async def` {instead}")
 
 
 class _Reader:

@@ -67,6 +67,11 @@ class RabbitServer:
         """The process id of the running node."""
         return self._running().pid
 
+    @property
+    def log(self) -> str:
+        """What the node has said, over all its starts."""
+        return (self._home / "log" / f"{self.nodename}.log").read_text(errors="replace")
+
     def start(self) -> None:
         """Start the node, with what it had stored if it has run before; returns when it takes connections."""
         try:

@@ -11,8 +11,12 @@ from msgspec import Struct
 from leveret.core.ports import Deliveries, Delivery
 
 FAST: Final = 0.05
+"""A model whose mean run takes longer is slow, in seconds."""
+
+TOGETHER: Final = 0.025
 """What fast runs are taken together for, in seconds: enough to spread the cost of a claim, too short to matter to
-whoever waits behind them. A model whose mean run takes longer is slow."""
+whoever waits behind them. Twice as much made small accounts wait three times as long as is fair beside a burst, which
+was in hand already (docs/adr/0007)."""
 
 MOST: Final = 64
 """The most fast runs that are taken together."""
@@ -51,9 +55,9 @@ class Terms(Struct, frozen=True):
         return self.most if self.at_once and self.fast else 1
 
     @property
-    def capacity(self) -> int:
-        """How many deliveries the broker is asked to send ahead."""
-        return self.most * 3 if self.fast else self.most
+    def ahead(self) -> int:
+        """How many deliveries of each lane the broker may send before they are taken."""
+        return self.most * 3 if self.fast else 0
 
     def fit(self, now: Terms) -> bool:
         """Whether they are still about what they would be now."""
@@ -64,7 +68,7 @@ class Pace:
     """How long the model's runs take, learned from those that have ended, and which terms follow from it.
 
     A batched model always gets up to `batch` together. Any other model gets as many as are expected to take about
-    50 ms: one at a time while that is unknown or the model slow, up to 64 when it is fast. One that runs several at
+    25 ms: one at a time while that is unknown or the model slow, up to 64 when it is fast. One that runs several at
     once gets no fewer than those.
     """
 
@@ -80,7 +84,7 @@ class Pace:
         at_once = concurrency > 1
         if self._mean is None:
             return Terms(fast=False, most=max(batch, concurrency), at_once=at_once)
-        together = min(MOST, int(concurrency * FAST / max(self._mean, FAST / MOST)))
+        together = min(MOST, int(concurrency * TOGETHER / max(self._mean, TOGETHER / MOST)))
         most = batch if batch > 1 else max(concurrency, together)
         return Terms(fast=self._mean < FAST, most=most, at_once=at_once)
 

@@ -13,7 +13,26 @@ from leveret.core.ports import Running
 from leveret.core.prediction import Means
 from leveret.errors import Undecodable
 from leveret.worker import frames
-from leveret.worker.frames import Cancel, Chunks, Ended, Item, NotReady, Progressed, Ready, Run, Splitter, Stop, Wrote
+from leveret.worker.clock import Clock
+from leveret.worker.frames import (
+    Begun,
+    Cancel,
+    Check,
+    Checked,
+    Chunks,
+    Ended,
+    Item,
+    Loaded,
+    NotReady,
+    Progressed,
+    Ready,
+    Run,
+    Splitter,
+    Stop,
+    TimeUp,
+    ToChild,
+    Wrote,
+)
 
 FromRun: TypeAlias = Chunks | Wrote | Progressed | Ended
 """What a run says; the last is how it has ended."""
@@ -22,6 +41,7 @@ AHEAD: Final = 4 * 1024 * 1024
 """How many bytes are read ahead of who listens; then a talkative model waits for its worker."""
 
 NOT_BEGUN: Final = HandedBack("its model process ended before it began")
+UNHEALTHY: Final = "its model process is not healthy"
 BESIDE: Final = HandedBack("its model process was ended because a prediction beside it was canceled")
 
 
@@ -46,15 +66,20 @@ class _Place(Struct, frozen=True):
 class Connection(asyncio.Protocol):
     """Bytes to frames, frames to whoever waits for them, and flow control both ways.
 
-    `setup` is answered by the process's first frame, or by its end. Calls of the model are numbered in the order
-    in which they were sent, which is the order in which the process begins them; `calls` counts them.
+    `on_loaded` is told of the model once it is loaded; `setup` is answered when it is set up, or cannot be. Calls of
+    the model are numbered in the order in which they were sent, which is the order in which the process begins them;
+    `calls` counts them. `clock`, if there is one, is told when the process begins and ends them: a batch may be one
+    call there, or several.
     """
 
-    def __init__(self, *, on_lost: Callable[[], None]) -> None:
+    def __init__(self, *, on_loaded: Callable[[Ready], None], on_lost: Callable[[], None]) -> None:
         self.setup: asyncio.Future[Ready | NotReady] = asyncio.get_running_loop().create_future()
         self.lost = False
         self.damage = ""
         self.calls = 0
+        self.clock: Clock | None = None
+        self._checked: asyncio.Future[Checked] | None = None
+        self._on_loaded = on_loaded
         self._on_lost = on_lost
         self._splitter = Splitter()
         self._writable = asyncio.Event()
@@ -86,21 +111,29 @@ class Connection(asyncio.Protocol):
 
     def stop(self) -> None:
         """Ask the process to finish what it was sent, then to end."""
-        if not self._transport.is_closing():
-            self._transport.write(frames.encode(Stop()))
+        self._send(Stop())
 
     def close(self) -> None:
         """Hear no more."""
         self._transport.abort()
+
+    async def check(self) -> Checked:
+        """Ask the process, while it is idle, whether its model is healthy. What is sent meanwhile does not begin."""
+        self._checked = asyncio.get_running_loop().create_future()
+        self._send(Check())
+        return await asyncio.shield(self._checked)
 
     def cancel(self, run: Running) -> bool:
         """Ask the process to stop this run; False if it is not under way here, or was canceled before."""
         if run not in self._under_way or run in self._canceled:
             return False
         self._canceled.add(run)
-        if not self._transport.is_closing():
-            self._transport.write(frames.encode(Cancel(run.id, run.attempt)))
+        self._send(Cancel(run.id, run.attempt))
         return True
+
+    def time_up(self, call: int, *, timeout: float) -> None:
+        """Ask the process to stop this call, as the process itself numbers them: it has taken longer than `timeout`."""
+        self._send(TimeUp(call, timeout))
 
     def canceled(self, run: Running) -> bool:
         """Whether this run is still under way although it was canceled."""
@@ -113,16 +146,18 @@ class Connection(asyncio.Protocol):
     def crash(self, cause: str, *, means: Means) -> None:
         """The process has ended: the calls it was in the middle of have crashed, those behind have not begun.
 
+        In the middle of a check there is no such call.
         `means` is what was done to stop a canceled run. Beyond an interrupt, nobody is to blame for the end.
         """
-        in_the_middle = self._begun()
+        in_the_middle = set() if self._checked is not None else self._begun()
         struck = Crashed(cause) if means is Means.INTERRUPTED else BESIDE
 
         def outcome(run: Running) -> Outcome:
             begun = run in in_the_middle
             if run in self._canceled:
                 return Stopped(means if begun else Means.NOT_BEGUN)
-            return struck if begun else NOT_BEGUN
+            late = self.clock.outcome(run) if self.clock is not None else None
+            return late or (struck if begun else NOT_BEGUN)
 
         self._end(cause, outcome)
 
@@ -148,6 +183,12 @@ class Connection(asyncio.Protocol):
             match frame:
                 case Ended() | Chunks() | Wrote() | Progressed():
                     self._hear(frame)
+                case Begun(call=call, runs=runs) if self.clock is not None:
+                    self.clock.begin(call, runs)
+                case Checked() if self._checked is not None:
+                    self._hear_health(frame, self._checked)
+                case Loaded(ready=ready):
+                    self._on_loaded(ready)
                 case Ready() | NotReady() if not self.setup.done():
                     self._at_once = frame.concurrency if isinstance(frame, Ready) else 1
                     self.setup.set_result(frame)
@@ -183,6 +224,10 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(b"".join([frames.encode(Run(list(call))) for call in calls]))
 
+    def _send(self, frame: ToChild) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(frames.encode(frame))
+
     def _hear(self, frame: FromRun) -> None:
         run = Running(frame.id, frame.attempt)
         place = self._under_way.get(run)
@@ -191,11 +236,19 @@ class Connection(asyncio.Protocol):
         if isinstance(frame, Ended):
             del self._under_way[run]
             self._canceled.discard(run)
+            if self.clock is not None:
+                self.clock.end(run)
             place.heard.running -= 1
         if place.heard.wanted:
             self._unheard += 1
             place.heard.frames.append(frame)
             place.heard.arrived.set()
+
+    def _hear_health(self, checked: Checked, waiting: asyncio.Future[Checked]) -> None:
+        self._checked = None
+        if checked.problem:
+            self.hand_back(UNHEALTHY)
+        waiting.set_result(checked)
 
     def _taken(self, heard: _Heard) -> list[FromRun]:
         taken, heard.frames = heard.frames, []
@@ -223,5 +276,10 @@ class Connection(asyncio.Protocol):
         self._over = True
         if not self.setup.done():
             self.setup.set_result(NotReady(error=reason, traceback="", usage=False))
-        for run in list(self._under_way):
-            self._hear(Ended(run.id, run.attempt, outcome(run), 0.0))
+        if self._checked is not None:
+            self._checked.set_result(Checked(reason))
+            self._checked = None
+        # All are judged by how it was at the end, before the first of them is heard of.
+        outcomes = {run: outcome(run) for run in self._under_way}
+        for run, ended in outcomes.items():
+            self._hear(Ended(run.id, run.attempt, ended, 0.0))

@@ -20,12 +20,14 @@ _log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Consumer:
-    """Consumes for one process, until that has ended or the consumer is stopped.
+    """Consumes for one process, until that shall take nothing more or the consumer is stopped.
 
     1. waits until `gate` is open, and sets `consuming`,
     2. consumes on the terms that the model's pace suggests, and again on others when those do not fit any more,
     3. takes a batch whenever the process has room for one, and has it executed; see Room,
     4. at the end gives back what it has not begun, and sees through what it has.
+
+    It stops by itself when the process has been given as many predictions as it may.
     """
 
     def __init__(
@@ -46,15 +48,17 @@ class Consumer:
         self._consuming = consuming
         self._waiting = Leavable()
         self._stopped = False
+        self._left = process.most
 
     async def run(self) -> None:
         """Consume until stopped; returns when every batch has been seen through."""
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch())
+            watching = [group.create_task(loop) for loop in (self._watch(), self._process.watch())]
             async with self._waiting.block():
                 await self._gate.wait()
             await self._consume()
-            watching.cancel()
+            for task in watching:
+                task.cancel()
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -62,7 +66,7 @@ class Consumer:
         self._waiting.leave()
 
     async def _watch(self) -> None:
-        await self._process.ended.wait()
+        await self._process.leaving.wait()
         self.stop()
 
     async def _consume(self) -> None:
@@ -81,7 +85,7 @@ class Consumer:
         # Inside out: taking can be interrupted, then the batches are seen through, and only then, since their
         # deliveries belong to it, the consumption is left.
         ready = self._process.ready
-        async with self._broker.consume(ready.model, capacity=terms.capacity) as deliveries:
+        async with self._broker.consume(ready.model, ahead=terms.ahead) as deliveries:
             self._consuming.set()
             batcher = Batcher(deliveries, window=ready.batch_window if ready.batch > 1 else 0.0)
             async with asyncio.TaskGroup() as batches:
@@ -92,14 +96,17 @@ class Consumer:
 
     async def _take(self, batcher: Batcher, terms: Terms, batches: asyncio.TaskGroup) -> None:
         room = Room(terms, self._terms)
-        while True:
+        while self._left:
             await room.wait()
             if self._stopped:
                 return
             if not terms.fit(self._terms()) and await room.empty():
                 return
-            deliveries = await batcher.take(room.most())
+            deliveries = await batcher.take(min(room.most(), self._left))
+            self._left -= len(deliveries)
             batches.create_task(self._execute(room.admit(deliveries)))
+        _log.info("model process has done its share", pid=self._process.pid, model=self._process.ready.model)
+        self._stopped = True
 
     async def _execute(self, stay: Stay) -> None:
         try:

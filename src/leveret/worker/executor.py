@@ -19,23 +19,23 @@ from contextlib import aclosing
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
-from msgspec import Raw
+from msgspec import Raw, UnsetType
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
 from leveret.core import deadlines
 from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Raised, RetryWanted, Returned, Stopped
-from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Runs
+from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, RetryWanted, Returned, Stopped
+from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
 from leveret.core.prediction import Means
-from leveret.core.retry import GUARD_DELAY, Again, Finish, Verdict, decide
+from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
-from leveret.worker.hand import Hand, Held, Unwanted
+from leveret.worker.hand import LOST_RECORD, Hand, Held, Unwanted
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
 
@@ -106,7 +106,7 @@ class Executor:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
         fresh, doubles = _split(batch, lambda held: not held.double)
         for held in doubles:
-            await self._hand.give_back(held, delay=GUARD_DELAY)
+            await self._hand.give_back(held, delay=self._settings.guard_delay)
         for held, claim in zip(fresh, await self._claims(fresh, most=most), strict=True):
             match claim:
                 case Claimed():
@@ -114,7 +114,7 @@ class Executor:
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
-                    await self._hand.give_back(held, delay=GUARD_DELAY)
+                    await self._hand.give_back(held, delay=self._settings.guard_delay)
                 case Early(delay=delay):
                     await self._hand.give_back(held, delay=delay)
         return [held for held in fresh if held.alive]
@@ -154,11 +154,15 @@ class Executor:
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """Record the endings first, acknowledge second."""
         again: dict[str, list[str]] = {}
-        for (held, verdict), ours in zip(judged, await self._record(judged), strict=True):
+        judged = [_tenable(held, verdict) for held, verdict in judged]
+        pulses = await self._record(judged)
+        gone = [one for one, pulse in zip(judged, pulses, strict=True) if pulse is Pulse.GONE]
+        for (held, verdict), pulse in zip(judged, pulses, strict=True):
             match verdict:
-                case _ if not ours:
-                    _log.warning("result discarded: the run was no longer ours", id=held.run.id)
-                    self._hand.ack(held)
+                case _ if pulse is Pulse.GONE:
+                    pass
+                case _ if pulse is Pulse.LOST:
+                    await self._discard(held)
                 case Finish():
                     self._hand.ack(held)
                 case Again(ending=ending):
@@ -166,6 +170,22 @@ class Executor:
                     await self._hand.give_back(held, delay=ending.delay)
         for reason, ids in again.items():
             _log.warning("run again", reason=reason, ids=ids)
+        await self._settle_gone(gone)
+
+    async def _settle_gone(self, judged: Sequence[Judged]) -> None:
+        """End runs of which the store has lost the records, in records made anew."""
+        if not judged:
+            return
+        ours = await self._insist(lambda: self._hand.rebuild([held for held, _ in judged]))
+        mine, others = _split(judged, lambda one: one[0] in ours)
+        for held, _ in others:
+            await self._discard(held)
+        await self._settle(mine)
+
+    async def _discard(self, held: Held) -> None:
+        """The run was no longer ours. Its message is not acknowledged: it may be the only one that there is."""
+        _log.warning("result discarded: the run was no longer ours", id=held.run.id)
+        await self._hand.give_back(held, delay=OUTAGE_DELAY)
 
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""
@@ -197,6 +217,7 @@ class Executor:
 
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:
         held.appends += 1
+        held.streamed = held.streamed or any(isinstance(report, Output) for report in reports)
         await self._insist(lambda: self._runs.append(held.run, reports, worker=self._hand.worker, number=held.appends))
 
     async def _store(self, end: Ended, *, at: float) -> Judged:
@@ -222,8 +243,7 @@ class Executor:
         )
         return held, _explained(verdict) if held.unwanted is Unwanted.OVERDUE else verdict
 
-    async def _record(self, judged: Sequence[Judged]) -> list[bool]:
-        """False where a run was no longer ours to end."""
+    async def _record(self, judged: Sequence[Judged]) -> list[Pulse]:
         if not judged:
             return []
         for held, _ in judged:
@@ -245,7 +265,8 @@ class Executor:
 
     def _measure(self, ended: Sequence[Ended]) -> None:
         """What has crashed, was handed back or stopped does not tell how long the model takes."""
-        seconds = [end.seconds for end in ended if not isinstance(end.outcome, Crashed | HandedBack | Stopped)]
+        unfinished = Crashed | HandedBack | Stopped | Overran
+        seconds = [end.seconds for end in ended if not isinstance(end.outcome, unfinished)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
 
@@ -259,6 +280,19 @@ def _explained(verdict: Verdict) -> Verdict:
             return verdict
 
 
+def _tenable(held: Held, verdict: Verdict) -> Judged:
+    """The verdict, or another run where it would need the output that the store has lost."""
+    if not held.truncated:
+        return held, verdict
+    match verdict:
+        case Finish(ending=Succeeded(output=UnsetType(), output_blob=None)):
+            return held, Again(_uncharged(held, LOST_RECORD, at=time.time(), delay=0.0))
+        case Finish(ending=Canceled()) if held.unwanted is Unwanted.TRUNCATED:  # it was stopped because of that
+            return held, Again(_uncharged(held, LOST_RECORD, at=time.time(), delay=0.0))
+        case _:
+            return held, verdict
+
+
 def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:
     """The end of a run that another one shall follow, through no fault of the model."""
     return Reset(at, held.run.attempt, reason, charged=held.claimed.charged, delay=delay)
@@ -266,8 +300,8 @@ def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:
 
 def _reported(frame: FromRun, *, at: float) -> Report | None:
     match frame:
-        case Ended(outcome=Raised(traceback=traceback) | RetryWanted(traceback=traceback)) if traceback:
-            return Logs(at, frame.attempt, traceback)
+        case Ended(outcome=(Raised() | RetryWanted() | Overran()) as outcome) if outcome.traceback:
+            return Logs(at, frame.attempt, outcome.traceback)
         case Ended():
             return None
         case Chunks(chunks=chunks):

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from leveret.core.outcome import Outcome
+from leveret.core.ports import Running
 from leveret.errors import Undecodable
 
 LIMIT: Final = 512 * 1024 * 1024
@@ -41,6 +42,17 @@ class Cancel(Struct, frozen=True, tag="cancel"):
     attempt: int
 
 
+class TimeUp(Struct, frozen=True, tag="time_up"):
+    """This call of the model takes longer than its timeout, in seconds: interrupt it."""
+
+    call: int
+    timeout: float
+
+
+class Check(Struct, frozen=True, tag="check"):
+    """Tell, before the next run, whether the model is healthy."""
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Finish what has been sent, then end."""
 
@@ -61,6 +73,16 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     queue_timeout: float | None = None
     total_timeout: float | None = None
     concurrency: int = 1
+    timeout: float | None = None
+    max_memory: int | None = None
+    max_predictions: int | None = None
+    checks: bool = False
+
+
+class Loaded(Struct, frozen=True, tag="loaded"):
+    """The model is loaded and about to be set up; when that has been done it will be `ready` as this says."""
+
+    ready: Ready
 
 
 class NotReady(Struct, frozen=True, tag="not_ready"):
@@ -69,6 +91,20 @@ class NotReady(Struct, frozen=True, tag="not_ready"):
     error: str
     traceback: str
     usage: bool
+
+
+class Checked(Struct, frozen=True, tag="checked"):
+    """What the model says of its health. With a problem the process begins nothing more, and ends."""
+
+    problem: str = ""
+    traceback: str = ""
+
+
+class Begun(Struct, frozen=True, tag="begun"):
+    """A call of the model begins now, for these runs; `call` numbers it. Only said where calls have a timeout."""
+
+    call: int
+    runs: list[Running]
 
 
 class Chunks(Struct, frozen=True, tag="chunks"):
@@ -105,8 +141,8 @@ class Ended(Struct, frozen=True, tag="ended"):
     seconds: float
 
 
-ToChild: TypeAlias = Run | Cancel | Stop
-FromChild: TypeAlias = Ready | NotReady | Chunks | Wrote | Progressed | Ended
+ToChild: TypeAlias = Run | Cancel | TimeUp | Check | Stop
+FromChild: TypeAlias = Loaded | Ready | NotReady | Checked | Begun | Chunks | Wrote | Progressed | Ended
 Frame: TypeAlias = ToChild | FromChild
 
 _encoder: Final = msgspec.msgpack.Encoder()

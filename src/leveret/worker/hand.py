@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
+from leveret.core.events import Reset
 from leveret.core.ports import Claimed, Delivery, Pulse, Running, Runs
+from leveret.core.prediction import Prediction
 from leveret.errors import LeveretError
 
 AGAIN: Final = 1.0
 """Seconds until a run that goes on is stopped again: it may not have reached its process the first time."""
+
+LOST_RECORD: Final = "its record was lost"
+"""Why a run has ended whose record was lost, and with it what the run had put out."""
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -29,14 +35,19 @@ class Unwanted(Enum):
     CANCELED = auto()
     OVERDUE = auto()
     LOST = auto()
+    TRUNCATED = auto()
 
 
 class Held:
-    """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already."""
+    """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already.
+
+    It is in hand `since` then, and `guarded` once a guard stands for it.
+    A run that has `streamed` chunks of its output is `truncated` when the store has lost them: it cannot succeed.
+    """
 
     __slots__ = (
-        *("alive", "appends", "claimed", "delivery", "double", "most", "open", "prediction", "run"),
-        *("timer", "unwanted"),
+        *("alive", "appends", "claimed", "delivery", "double", "guarded", "most", "open", "prediction", "run", "since"),
+        *("streamed", "timer", "truncated", "unwanted"),
     )
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
@@ -44,13 +55,17 @@ class Held:
         self.double = double
         self.prediction = delivery.prediction
         self.run = Running(self.prediction.id, 0)
+        self.since = time.monotonic()
         self.open = True
+        self.guarded = False
         self.alive = False
         self.unwanted: Unwanted | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.claimed = Claimed(0)
         self.most = 1
         self.appends = 0
+        self.streamed = False
+        self.truncated = False
 
 
 class Hand:
@@ -121,16 +136,58 @@ class Hand:
         if not beating:
             return
         pulses = await self._runs.beat([held.run for held in beating], worker=self.worker, lease=self.lease)
+        gone: list[Held] = []
         for held, pulse in zip(beating, pulses, strict=True):
             match pulse:
-                case Pulse.LOST if held.alive:
-                    held.alive = False
-                    _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
-                    self._drop(held, Unwanted.LOST)
+                case _ if not held.alive:
+                    pass  # it has ended meanwhile
+                case Pulse.LOST:
+                    self._lose(held)
+                case Pulse.GONE:
+                    gone.append(held)
                 case Pulse.CANCEL:
                     self._drop(held, Unwanted.CANCELED)
-                case _:
-                    pass
+        for held in set(gone).difference(await self.rebuild(gone)):
+            self._lose(held)
+
+    async def guard(self, *, after: float, delay: float) -> None:
+        """Guard what has been held for `after` seconds: brokers do not wait for ever for an acknowledgement."""
+        until = time.monotonic() - after
+        async with asyncio.TaskGroup() as group:
+            for held in self._held.values():
+                if held.since <= until and not held.guarded:
+                    group.create_task(_guard(held, delay))
+
+    async def rebuild(self, gone: Sequence[Held]) -> list[Held]:
+        """Claim anew the runs of which there is no record any more; answers those that are ours as they were."""
+        if not gone:
+            return []
+        messages = [_rebuilt(held) for held in gone]
+        claims = await self._runs.claim(messages, worker=self.worker, lease=self.lease)
+        ours: list[Held] = []
+        others: list[tuple[Running, Reset]] = []
+        for held, claim in zip(gone, claims, strict=True):
+            if not isinstance(claim, Claimed):
+                continue
+            if claim.attempt == held.run.attempt:
+                ours.append(held)
+                if held.streamed:
+                    held.truncated = True
+                    self._drop(held, Unwanted.TRUNCATED)
+            else:  # somebody has run it meanwhile and handed it back: this worker runs no other attempt
+                reset = Reset(time.time(), claim.attempt, LOST_RECORD, claim.charged)
+                others.append((Running(held.run.id, claim.attempt), reset))
+        if others:
+            await self._runs.settle(others, worker=self.worker)
+        if ours:
+            _log.warning("records made anew: the store had lost them", ids=[held.run.id for held in ours])
+        return ours
+
+    def _lose(self, held: Held) -> None:
+        if held.alive:
+            held.alive = False
+            _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
+            self._drop(held, Unwanted.LOST)
 
     def _drop(self, held: Held, why: Unwanted) -> None:
         """Stop its run, if it has one, until it is over. The first reason counts."""
@@ -154,6 +211,22 @@ class Hand:
         if was_open and not held.double:
             del self._held[held.run.id]
         return was_open
+
+
+def _rebuilt(held: Held) -> Prediction:
+    """The message by which a claim records the run anew. It has begun: that it had to by some time is settled."""
+    attempt, charged = held.run.attempt - 1, held.claimed.charged
+    return replace(held.prediction, attempt=attempt, charged=charged, start_by=None)
+
+
+async def _guard(held: Held, delay: float) -> None:
+    """Whoever gets the guard while this one is held keeps another one in its place."""
+    try:
+        await held.delivery.guard(delay)
+    except LeveretError as error:
+        _log.warning("not guarded; tried again", id=held.run.id, error=str(error))
+    else:
+        held.guarded = True
 
 
 async def give_back(delivery: Delivery, *, delay: float) -> None:

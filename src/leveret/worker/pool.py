@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from leveret.config import WorkerSettings
 from leveret.core.ports import Running
-from leveret.errors import ModelLoadError, SetupFailed
+from leveret.errors import LeveretError, ModelLoadError, SetupFailed, Unhealthy
 from leveret.worker.consumer import Consumer
+from leveret.worker.frames import Ready
 from leveret.worker.patience import Leavable, pause_after
 from leveret.worker.process import ModelProcess
 
@@ -21,22 +24,27 @@ Consuming: TypeAlias = Callable[[ModelProcess], Consumer]
 STEADY: Final = 10.0
 """How long a process must have lived, in seconds, for its end not to count as one more failure in a row."""
 
+MOST_PROBLEM: Final = 1000
+"""How much of a problem is told to clients, in characters."""
+
 _log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Pool:
     """Keeps the model processes, and a consumer for each."""
 
-    def __init__(self, *, target: str, processes: int, devices: Sequence[str], consuming: Consuming) -> None:
+    def __init__(self, *, target: str, settings: WorkerSettings, consuming: Consuming) -> None:
+        devices = [device.strip() for device in settings.devices.split(",") if device.strip()]
         self._changed = asyncio.Event()
         self._runners = [
             _Runner(
                 target=target,
+                settings=settings,
                 device=devices[number % len(devices)] if devices else None,
                 consuming=consuming,
                 changed=self._changed,
             )
-            for number in range(processes)
+            for number in range(settings.processes)
         ]
 
     async def keep(self) -> None:
@@ -45,22 +53,32 @@ class Pool:
             for runner in self._runners:
                 group.create_task(runner.keep())
 
-    async def complete(self) -> list[ModelProcess]:
-        """All the processes, as soon as all are set up."""
-        while True:
-            self._changed.clear()
-            processes = [runner.process for runner in self._runners if runner.process is not None]
-            if len(processes) == len(self._runners):
-                return processes
-            await self._changed.wait()
+    @property
+    def complete(self) -> bool:
+        """Whether all the processes are set up now."""
+        return all(runner.process is not None for runner in self._runners)
 
-    async def tried(self) -> bool:
-        """Wait until every process was set up, or could not be at first; answers whether all were."""
-        while True:
-            self._changed.clear()
-            if all(runner.tried for runner in self._runners):
-                return all(runner.process is not None for runner in self._runners)
-            await self._changed.wait()
+    @property
+    def tried(self) -> bool:
+        """Whether every process was set up, or could not be at first."""
+        return all(runner.tried for runner in self._runners)
+
+    @property
+    def model(self) -> Ready | None:
+        """What the model says of itself; None until it has been loaded for the first time."""
+        return next((runner.model for runner in self._runners if runner.model is not None), None)
+
+    @property
+    def problem(self) -> str | None:
+        """Why one of the processes cannot serve now; None if none has failed since it last could."""
+        return next((runner.problem for runner in self._runners if runner.problem is not None), None)
+
+    async def changes(self, *, within: float | None = None) -> None:
+        """Wait until any of these has changed since the last time, so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        self._changed.clear()
 
     def stop(self) -> None:
         """Take nothing more; each process ends as soon as it has nothing to do."""
@@ -82,10 +100,21 @@ class Pool:
 class _Runner:
     """Keeps one model process."""
 
-    def __init__(self, *, target: str, device: str | None, consuming: Consuming, changed: asyncio.Event) -> None:
+    def __init__(
+        self,
+        *,
+        target: str,
+        settings: WorkerSettings,
+        device: str | None,
+        consuming: Consuming,
+        changed: asyncio.Event,
+    ) -> None:
         self.process: ModelProcess | None = None
         self.tried = False
+        self.model: Ready | None = None
+        self.problem: str | None = None
         self._target = target
+        self._settings = settings
         self._device = device
         self._consuming = consuming
         self._changed = changed
@@ -128,24 +157,38 @@ class _Runner:
     async def _serve(self) -> bool:
         """Whether the process has begun a run."""
         try:
-            async with ModelProcess.started(self._target, device=self._device) as process:
+            async with ModelProcess.started(
+                self._target, device=self._device, settings=self._settings, on_loaded=self._loaded
+            ) as process:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
                 self._has_served = True
                 await self._consume(process)
+                if process.unhealthy is not None:
+                    raise process.unhealthy
                 return process.has_run
-        except SetupFailed as error:
-            _log.error("setup failed; trying again", target=self._target, error=str(error))
-            self.tried = True
-            self._changed.set()
+        except (SetupFailed, Unhealthy) as error:
+            _log.error("not serving; trying again", target=self._target, error=str(error))
+            self._failed(error)
         except ModelLoadError as error:
             if not self._has_served:
                 raise
             _log.error("the target does not load any more; trying again", error=str(error))
+            self._failed(error)
         return False
+
+    def _loaded(self, model: Ready) -> None:
+        self.model = model
+        self._changed.set()
+
+    def _failed(self, error: LeveretError) -> None:
+        """For clients the first line has to do: the traceback below it is in the worker's log."""
+        self.problem = str(error).partition("\n")[0][:MOST_PROBLEM]
+        self.tried = True
+        self._changed.set()
 
     async def _consume(self, process: ModelProcess) -> None:
         self.process, self._consumer = process, self._consuming(process)
-        self.tried = True
+        self.problem, self.tried = None, True
         self._changed.set()
         try:
             await self._consumer.run()

@@ -7,17 +7,30 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import structlog
+from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
+
+from leveret.config import WorkerSettings
+from leveret.core import sizes
 from leveret.core.ports import Running
 from leveret.core.prediction import Means
-from leveret.errors import ModelLoadError, SetupFailed
-from leveret.worker.connection import Connection, FromRun
-from leveret.worker.frames import Item, NotReady, Ready
+from leveret.errors import SetupFailed, Unhealthy
+from leveret.worker import causes
+from leveret.worker.clock import Clock
+from leveret.worker.connection import UNHEALTHY, Connection, FromRun
+from leveret.worker.frames import Item, Ready
+from leveret.worker.memory import Gauge
 
 CHILD: Final = "leveret.worker.child"
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+DEFAULTS: Final = WorkerSettings()
 
 LAST_WORDS: Final = 1.0
 """How long the connection and the process may outlive each other, in seconds, before the other is ended too."""
@@ -37,27 +50,56 @@ class ModelProcess(asyncio.SubprocessProtocol):
        as many as the model has concurrency go on at once.
     3. However the process ends, every run under way gets an ending: `Crashed` what was running, `HandedBack` what
        stood behind it. `ended` is set then.
-    4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended.
-    5. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
+    4. `cancel` stops a run: it is interrupted, and if that does not help, the process is ended. The same happens to a
+       call that takes longer than the model's timeout.
+    5. One that takes more memory than it may is killed; with a run in it, that has crashed.
+    6. It is asked whether it is healthy before it takes anything, and by `watch` again while it is idle. Once it is
+       not, it is `leaving`.
+    7. On leaving `started` it is asked to stop, then told to, then killed, and always reaped.
     """
 
     ready: Ready
     """What the model has said of itself once it was set up."""
 
-    def __init__(self) -> None:
+    most: int
+    """How many predictions it may be given; then it shall be replaced."""
+
+    def __init__(self, *, settings: WorkerSettings, on_loaded: Callable[[Ready], None]) -> None:
         self.ended = asyncio.Event()
-        self._connection = Connection(on_lost=self._connection_lost)
+        self.leaving = asyncio.Event()
+        """It shall be given nothing more: it has ended, or will."""
+        self.unhealthy: Unhealthy | None = None
+        self._settings = settings
+        self._on_loaded = on_loaded
+        self._connection = Connection(on_loaded=self._loaded, on_lost=self._connection_lost)
         self._process: asyncio.SubprocessTransport
+        self._gauge: Gauge
+        self._excess = ""
         self._means: dict[Running, Means] = {}
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, target: str, *, device: str | None = None) -> AsyncIterator[ModelProcess]:
-        """A model process that is set up; it has ended when the block is left. Raises ModelLoadError, SetupFailed."""
-        self = cls()
+    async def started(
+        cls,
+        target: str,
+        *,
+        device: str | None = None,
+        settings: WorkerSettings = DEFAULTS,
+        on_loaded: Callable[[Ready], None] = lambda ready: None,
+    ) -> AsyncIterator[ModelProcess]:
+        """A model process that is set up and healthy; it has ended when the block is left.
+
+        Raises ModelLoadError, SetupFailed, Unhealthy. `on_loaded` is told of the model as soon as it is loaded, so
+        that it is known even if its setup fails.
+        """
+        self = cls(settings=settings, on_loaded=on_loaded)
         await self._start(target, device)
+        self._gauge = Gauge(self.pid, exceeded=self._exceeded)
+        self._gauge.limit(settings.max_memory)
         try:
-            self.ready = _checked(await self._connection.setup, target)
+            self.ready = await self._set_up(target)
+            self._limit()
+            await self._check()
             yield self
         finally:
             await self._stop()
@@ -97,6 +139,19 @@ class ModelProcess(asyncio.SubprocessProtocol):
         self._connection.hand_back(reason)
         self._signal(signal.SIGTERM)
 
+    async def watch(self) -> None:
+        """Ask the model again and again whether it is healthy, while it runs nothing; returns when it is not."""
+        while self.ready.checks:
+            await asyncio.sleep(self._settings.health_period)
+            if not self._connection.idle:
+                continue
+            try:
+                await self._check()
+            except Unhealthy as error:
+                self.unhealthy = error
+                self.leaving.set()
+                return
+
     def process_exited(self) -> None:
         """The process has exited and was reaped."""
         self._signal(signal.SIGKILL)  # what it has left behind in its session
@@ -105,6 +160,50 @@ class ModelProcess(asyncio.SubprocessProtocol):
         else:
             # Its last words may still be on their way; but something that got away could hold the line for ever.
             asyncio.get_running_loop().call_later(LAST_WORDS, self._connection.close)
+
+    async def _check(self) -> None:
+        if not self.ready.checks:
+            return
+        patience = self._settings.health_timeout
+        try:
+            async with asyncio.timeout(patience):
+                checked = await self._connection.check()
+        except TimeoutError as error:
+            self.hand_back(UNHEALTHY)
+            reason = f"healthcheck() did not answer within worker.health_timeout ({patience:g} s)"
+            raise Unhealthy(reason=reason) from error
+        if checked.problem:
+            raise Unhealthy(reason="\n".join(filter(None, (checked.problem, checked.traceback))))
+
+    def _loaded(self, ready: Ready) -> None:
+        if ready.max_memory is not None:
+            self._settings = replace(self._settings, max_memory=ready.max_memory)
+            self._gauge.limit(ready.max_memory)
+        self._on_loaded(ready)
+
+    def _exceeded(self, size: int) -> None:
+        """End the process, before the system ends anything else. What runs has crashed by it."""
+        used, limit = sizes.shown(size), sizes.shown(self._settings.max_memory)
+        self._excess = f"the model process used {used}, more than its max_memory of {limit}"
+        _log.warning("model process ended", pid=self.pid, reason=self._excess)
+        self.leaving.set()
+        if self._connection.idle:
+            self._connection.hand_back(self._excess)
+        self._signal(signal.SIGKILL)
+
+    def _limit(self) -> None:
+        self.most = self.ready.max_predictions or self._settings.max_predictions_per_process or sys.maxsize
+        timeout = self.ready.timeout
+        if timeout is None:
+            return
+
+        def stop(call: int, means: Means) -> None:
+            if means is Means.INTERRUPTED:
+                self._connection.time_up(call, timeout=timeout)
+            else:
+                self._signal(signal.SIGTERM if means is Means.TERMINATED else signal.SIGKILL)
+
+        self._connection.clock = Clock(timeout=timeout, grace=self._settings.cancel_grace, stop=stop)
 
     def _connection_lost(self) -> None:
         if self._process.get_returncode() is not None:
@@ -146,6 +245,17 @@ class ModelProcess(asyncio.SubprocessProtocol):
                     raise SetupFailed(reason=f"the model process did not start: {error}") from error
                 raise
 
+    async def _set_up(self, target: str) -> Ready:
+        patience = self._settings.setup_timeout
+        try:
+            async with asyncio.timeout(patience):
+                return causes.checked(await self._connection.setup, target)
+        except TimeoutError as error:
+            reason = (
+                f"the setup took longer than worker.setup_timeout ({patience:g} s); set that higher if it needs longer"
+            )
+            raise SetupFailed(reason=reason) from error
+
     async def _stop(self) -> None:
         try:
             if self._connection.idle:
@@ -173,32 +283,13 @@ class ModelProcess(asyncio.SubprocessProtocol):
             os.killpg(self.pid, number)
 
     def _finish(self) -> None:
-        cause = self._connection.damage or _cause(self._process.get_returncode() or 0)
+        self._gauge.stop()
+        cause = self._connection.damage or self._excess or causes.of_end(self._process.get_returncode() or 0)
         self._connection.crash(cause, means=max(self._means.values(), key=_RUDENESS.index, default=Means.INTERRUPTED))
         self.ended.set()
+        self.leaving.set()
 
 
 def _environment(device: str | None) -> dict[str, str]:
     chosen = {} if device is None else {"CUDA_VISIBLE_DEVICES": device}
     return {**os.environ, **chosen}
-
-
-def _checked(said: Ready | NotReady, target: str) -> Ready:
-    match said:
-        case Ready():
-            return said
-        case NotReady(error=error, usage=True):
-            where, _, reason = error.partition(": ")
-            raise ModelLoadError(where=where if reason else target, reason=reason or error)
-        case NotReady(error=error, traceback=traceback):
-            raise SetupFailed(reason="\n".join(filter(None, (error, traceback))))
-
-
-def _cause(returncode: int) -> str:
-    """Why the process has ended, for people to read."""
-    if returncode >= 0:
-        return f"the model process ended with exit code {returncode}"
-    cause = f"the model process was killed by signal {-returncode}"
-    if -returncode == signal.SIGKILL:
-        return f"{cause}, probably out of memory"
-    return f"{cause} ({signal.strsignal(-returncode)})"

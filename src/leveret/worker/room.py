@@ -123,6 +123,10 @@ class _Single:
         self._room.leave()
         await self._delivery.retry(delay)
 
+    async def guard(self, delay: float) -> None:
+        """See core.ports.Delivery."""
+        await self._delivery.guard(delay)
+
     def reject(self) -> None:
         """See core.ports.Delivery."""
         self._room.leave()

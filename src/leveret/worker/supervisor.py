@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -40,12 +40,13 @@ class Worker:
     """Serves one model.
 
     1. sets up its model processes, and keeps them,
-    2. announces the model's card and consumes its queues; `ready` is set then, and `loaded` as soon as it is known
-       that the target loads,
+    2. announces the model's card, with the problem if they cannot be set up, and consumes its queues once they are;
+       `ready` is set then, and `loaded` as soon as it is known that the target loads,
     3. shows a sign of life for every run in hand, and for itself, again and again,
-    4. stops what is canceled, of which it is told directly, and with the signs of life in case that is lost; what is
+    4. has a guard kept for what is in hand for long,
+    5. stops what is canceled, of which it is told directly, and with the signs of life in case that is lost; what is
        past its deadline; and what the signs of life say is no longer its own,
-    5. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
+    6. on `drain` stops consuming, gives back what has not started, finishes within the grace, hands the rest back.
     """
 
     def __init__(
@@ -70,9 +71,7 @@ class Worker:
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop)
         self._pace = Pace()
         self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
-        self._pool = Pool(
-            target=target, processes=settings.processes, devices=_devices(settings), consuming=self._consumer
-        )
+        self._pool = Pool(target=target, settings=settings, consuming=self._consumer)
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -82,7 +81,7 @@ class Worker:
         mistake: UsageError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                loops = [self._show_presence(), self._listen(), self._end_in_time()]
+                loops = [self._show_presence(), self._listen(), self._guard(), self._end_in_time()]
                 beside = [group.create_task(loop) for loop in loops]
                 await self._pool.keep()
                 for task in beside:
@@ -99,24 +98,34 @@ class Worker:
         self._draining.set()
 
     async def _show_presence(self) -> None:
-        """Announce the card once every process is set up, then show signs of life; at the end take leave."""
-        if not await self._pool.tried():
-            self.loaded.set()
-        card = _card((await self._pool.complete())[0].ready)
-        self._admit(card.model)
-        self.loaded.set()
+        """Announce the card once it is known whether the model can be set up, then show signs of life; take leave.
+
+        Nothing is consumed until all the processes were set up together.
+        """
+        card = await self._known()
         await insist(lambda: self._broker.declare(card.model), patience=math.inf)
         await insist(lambda: self._announce(card, lease=self._settings.lease), patience=math.inf)
-        self._announced.set()
-        _log.info("serving", model=card.model, version=card.version, worker=self.id)
         try:
             while True:
-                await asyncio.sleep(self._settings.beat)
+                if self._pool.complete and not self._announced.is_set():
+                    self._announced.set()
+                    _log.info("serving", model=card.model, version=card.version, worker=self.id)
+                await self._pool.changes(within=self._settings.beat)
                 await self._beat(card)
         finally:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(FAREWELL):
                     await self._announce(card, lease=0.0)
+
+    async def _known(self) -> Card:
+        """The card, as soon as the model is loaded and its setup has been tried."""
+        while (model := self._pool.model) is None or not self._pool.tried:
+            if self._pool.tried:
+                self.loaded.set()
+            await self._pool.changes()
+        self._admit(model.model)
+        self.loaded.set()
+        return _card(model)
 
     async def _beat(self, card: Card) -> None:
         try:
@@ -124,6 +133,13 @@ class Worker:
             await self._announce(card, lease=self._settings.lease)
         except Unavailable as error:
             _log.warning("no sign of life", worker=self.id, error=str(error))
+
+    async def _guard(self) -> None:
+        """A loop of its own: a broker that hangs must not keep the signs of life waiting."""
+        settings = self._settings
+        while True:
+            await asyncio.sleep(settings.beat)
+            await self._hand.guard(after=settings.guard_after, delay=settings.guard_delay)
 
     async def _listen(self) -> None:
         async with self._broker.listen(self.id) as messages:
@@ -137,7 +153,7 @@ class Worker:
         self._pool.cancel(run, grace=self._settings.cancel_grace)
 
     async def _announce(self, card: Card, *, lease: float) -> None:
-        await self._registry.announce(card, worker=self.id, lease=lease)
+        await self._registry.announce(card, worker=self.id, lease=lease, problem=self._pool.problem)
 
     async def _end_in_time(self) -> None:
         await self._draining.wait()
@@ -156,10 +172,6 @@ class Worker:
             gate=self._announced,
             consuming=self.ready,
         )
-
-
-def _devices(settings: WorkerSettings) -> Sequence[str]:
-    return [device.strip() for device in settings.devices.split(",") if device.strip()]
 
 
 def _card(ready: Ready) -> Card:

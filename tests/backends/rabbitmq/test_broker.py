@@ -35,7 +35,7 @@ class TestMessages:
     async def test_models_that_differ_in_where_the_dot_stands_are_separate(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(model="a.b/c"), prediction(model="a/b.c"))
 
-        async with broker.consume("a.b/c", capacity=2) as one, broker.consume("a/b.c", capacity=2) as other:
+        async with broker.consume("a.b/c", ahead=2) as one, broker.consume("a/b.c", ahead=2) as other:
             assert (await take_one(one)).prediction.model == "a.b/c"
             assert (await take_one(other)).prediction.model == "a/b.c"
 
@@ -50,7 +50,7 @@ class TestMessages:
                 channel.basic_publish(namespace, "local.echo.0", body)
         await broker.publish(prediction())
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             assert prediction() == (await take_one(deliveries)).prediction
 
         await eventually(lambda: waiting(broker), len(foreign))
@@ -105,7 +105,7 @@ class TestDeliveries:
     async def test_acks_out_of_order_are_all_kept(self, broker: RabbitBroker) -> None:
         await publish(broker, *(prediction(number) for number in range(30)))
 
-        async with broker.consume(MODEL, capacity=30) as deliveries:
+        async with broker.consume(MODEL, ahead=30) as deliveries:
             taken = await take(deliveries, 30)
             for delivery in taken[1::3]:
                 delivery.ack()
@@ -113,7 +113,7 @@ class TestDeliveries:
             for delivery in [*taken[27::-6], *taken[0::6]]:
                 delivery.ack()
 
-        async with broker.consume(MODEL, capacity=30) as deliveries:
+        async with broker.consume(MODEL, ahead=30) as deliveries:
             again = await take(deliveries, 10)
             assert [prediction(number) for number in range(2, 30, 3)] == [one.prediction for one in again]
             for delivery in again:
@@ -123,7 +123,7 @@ class TestDeliveries:
     async def test_a_delivery_that_comes_back_too_often_is_given_up(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(1), prediction(2))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             while (delivery := await take_one(deliveries)).prediction == prediction(1):
                 await delivery.retry(0)
 
@@ -135,16 +135,35 @@ class TestDeliveries:
     async def test_a_retry_comes_back_to_its_lane(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(lane=2))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             await (await take_one(deliveries)).retry(1)
 
         await eventually(lambda: broker.depth(MODEL), (0, 0, 1, 0))
+
+    async def test_of_a_guarded_delivery_the_message_is_acknowledged_and_a_copy_waits(
+        self, broker: RabbitBroker, server: RabbitServer, namespace: str
+    ) -> None:
+        await publish(broker, prediction(lane=2))
+
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            held = await take_one(deliveries)
+            await held.guard(400)
+            held.ack()
+            held.reject()
+
+        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+        with plain_channel(server) as channel:
+            assert channel.queue_declare(f"{namespace}.retry.300", passive=True).method.message_count == 1
+            method, _, body = channel.basic_get(f"{namespace}.retry.300")
+        assert method is not None
+        assert "local.echo.2" == method.routing_key
+        assert wire.encode(prediction(lane=2)) == body
 
     async def test_a_delivery_of_a_consumption_that_was_left_cannot_be_settled_any_more(
         self, broker: RabbitBroker, server: RabbitServer, namespace: str
     ) -> None:
         await publish(broker, prediction())
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             delivery = await take_one(deliveries)
 
         await delivery.retry(1)

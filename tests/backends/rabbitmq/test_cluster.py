@@ -23,7 +23,7 @@ def cluster() -> Iterator[list[RabbitServer]]:
 
 async def test_any_node_of_three_can_be_lost(cluster: list[RabbitServer]) -> None:
     urls = ",".join(node.url for node in cluster)
-    async with open_broker(urls) as broker, broker.consume(MODEL, capacity=100) as deliveries:
+    async with open_broker(urls) as broker, broker.consume(MODEL, ahead=100) as deliveries:
         await broker.declare(MODEL)
         await asyncio.gather(*[asyncio.to_thread(node.flush) for node in cluster])
 

@@ -10,7 +10,16 @@ from leveret.backends.rabbitmq import RabbitBroker, open_broker
 from leveret.errors import BrokerUnavailable, InvalidSetting, PublishUnconfirmed
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 from leveret.testing.rabbitmq_server import RabbitServer
-from tests.backends.rabbitmq.views import accepting, blocked, collect, hears, plain_channel, published, seen_all
+from tests.backends.rabbitmq.views import (
+    accepting,
+    blocked,
+    collect,
+    consumers,
+    hears,
+    plain_channel,
+    published,
+    seen_all,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +46,7 @@ async def test_what_was_confirmed_survives_a_kill_and_everyone_goes_on(
         with pytest.raises((PublishUnconfirmed, BrokerUnavailable)):
             await publish_on()
 
-    async with broker.consume(MODEL, capacity=64) as deliveries, asyncio.TaskGroup() as group:
+    async with broker.consume(MODEL, ahead=64) as deliveries, asyncio.TaskGroup() as group:
         collecting = group.create_task(collect(deliveries, seen))
         publishing = [group.create_task(publish_until_it_breaks()) for _ in range(32)]
         await well_on_its_way.wait()
@@ -52,12 +61,13 @@ async def test_what_was_confirmed_survives_a_kill_and_everyone_goes_on(
         collecting.cancel()
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
 async def test_a_consumption_goes_on_after_its_connection_was_closed(
-    broker: RabbitBroker, server: RabbitServer
+    broker: RabbitBroker, server: RabbitServer, ahead: int
 ) -> None:
     await publish(broker, prediction(1))
 
-    async with broker.consume(MODEL, capacity=1) as deliveries, broker.listen("worker") as messages:
+    async with broker.consume(MODEL, ahead=ahead) as deliveries, broker.listen("worker") as messages:
         held = await take_one(deliveries)
         await asyncio.to_thread(server.ctl, "close_all_connections", "a test")
         again = await take_one(deliveries)
@@ -76,7 +86,7 @@ async def test_a_lane_that_was_deleted_is_made_and_consumed_again(
 ) -> None:
     await publish(broker, prediction(1), prediction(2, lane=1))
 
-    async with broker.consume(MODEL, capacity=1) as deliveries:
+    async with broker.consume(MODEL, ahead=1) as deliveries:
         held = await take(deliveries, 2)
         with plain_channel(server) as channel:
             channel.queue_delete(f"{namespace}.local.echo.0")
@@ -87,11 +97,50 @@ async def test_a_lane_that_was_deleted_is_made_and_consumed_again(
         assert prediction(3) == (await take_one(deliveries)).prediction
 
 
-async def test_a_consumption_that_starts_before_the_queues_makes_them(broker: RabbitBroker) -> None:
-    async with broker.consume(MODEL, capacity=1) as deliveries:
+async def test_lanes_that_are_deleted_while_a_take_waits_just_in_time_are_made_and_consumed_again(
+    broker: RabbitBroker, server: RabbitServer, namespace: str
+) -> None:
+    await publish(broker, prediction(1, lane=1))
+
+    async with broker.consume(MODEL, ahead=0) as deliveries:
+        held = await take_one(deliveries)
+        waiting = asyncio.ensure_future(take_one(deliveries))
+        with plain_channel(server) as channel:
+            await eventually(consumers(channel, f"{namespace}.local.echo.3"), 1)
+            for lane in (0, 3):
+                channel.queue_delete(f"{namespace}.local.echo.{lane}")
+        await eventually(published(broker, 2), True)
+        again = await waiting
+        held.ack()
+        again.ack()
+
+    assert prediction(2) == again.prediction
+    await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+
+
+async def test_lanes_that_are_deleted_while_nothing_is_taken_are_made_by_the_next_take(
+    broker: RabbitBroker, server: RabbitServer, namespace: str
+) -> None:
+    await publish(broker, prediction(1))
+
+    async with broker.consume(MODEL, ahead=0) as deliveries:
+        held = await take_one(deliveries)
+        with plain_channel(server) as channel:
+            channel.queue_delete(f"{namespace}.local.echo.0")
+        held.ack()
+        waiting = asyncio.ensure_future(take_one(deliveries))
+        await eventually(published(broker, 2), True)
+
+        assert prediction(2) == (await waiting).prediction
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+async def test_a_consumption_that_starts_before_the_queues_makes_them(broker: RabbitBroker, ahead: int) -> None:
+    async with broker.consume(MODEL, ahead=ahead) as deliveries:
+        waiting = asyncio.ensure_future(take_one(deliveries))
         await eventually(published(broker, 1), True)
 
-        assert prediction(1) == (await take_one(deliveries)).prediction
+        assert prediction(1) == (await waiting).prediction
 
 
 async def test_a_broker_that_blocks_publishers_is_unavailable_at_once(
@@ -109,13 +158,26 @@ async def test_a_broker_that_blocks_publishers_is_unavailable_at_once(
     await broker.publish(prediction(3))
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
 async def test_a_retry_that_cannot_be_published_comes_again_all_the_same(
-    broker: RabbitBroker, server: RabbitServer
+    broker: RabbitBroker, server: RabbitServer, ahead: int
 ) -> None:
     await publish(broker, prediction(1))
 
-    async with broker.consume(MODEL, capacity=1) as deliveries, blocked(server, broker):
+    async with broker.consume(MODEL, ahead=ahead) as deliveries, blocked(server, broker):
         await (await take_one(deliveries)).retry(300)
+
+        assert prediction(1) == (await take_one(deliveries)).prediction
+
+
+async def test_a_delivery_that_cannot_be_guarded_is_still_in_hand(broker: RabbitBroker, server: RabbitServer) -> None:
+    await publish(broker, prediction(1))
+
+    async with broker.consume(MODEL, ahead=0) as deliveries, blocked(server, broker):
+        held = await take_one(deliveries)
+        with pytest.raises(BrokerUnavailable):
+            await held.guard(300)
+        await held.retry(0)
 
         assert prediction(1) == (await take_one(deliveries)).prediction
 

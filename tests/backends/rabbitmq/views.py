@@ -72,6 +72,13 @@ def published(broker: RabbitBroker, number: int) -> Probe:
     return probe
 
 
+def consumers(channel: BlockingChannel, queue: str) -> Probe:
+    async def probe() -> int:
+        return channel.queue_declare(queue, passive=True).method.consumer_count
+
+    return probe
+
+
 def hears(broker: RabbitBroker, messages: AsyncIterator[bytes]) -> Probe:
     async def probe() -> bytes:
         await broker.tell("worker", b"still there?")

@@ -33,10 +33,11 @@ from leveret.testing.conformance.arrange import (
 )
 from leveret.testing.conformance.registry import ECHO
 from leveret.testing.conformance.store import StoreConformance
+from leveret.testing.conformance.upkeep import WaitingConformance
 from tests.backends.redis.steps import ask, keys, output, state
 
 
-class TestConformance(StoreConformance):
+class TestConformance(StoreConformance, WaitingConformance):
     """Everything that every store must do."""
 
 
@@ -87,7 +88,10 @@ async def test_what_has_no_deadline_asks_nothing_more_of_the_server(line: Batche
     calls = replies.text(await ask(line, "INFO", "commandstats"))
     assert calls is not None
     counted = {name: int(count) for name, count in re.findall(rb"cmdstat_(z\w+):calls=(\d+)", calls)}
-    assert counted == {b"zadd": 3, b"zrem": 3}  # account, outbox, lease
+    assert counted == {
+        b"zadd": 3,
+        b"zrem": 5,
+    }  # account, outbox, lease; and what waits, when it begins and when it ends
 
 
 async def test_a_record_that_is_gone_is_not_asked_for_again(store: RedisStore, line: Batcher, namespace: str) -> None:
@@ -99,13 +103,24 @@ async def test_a_record_that_is_gone_is_not_asked_for_again(store: RedisStore, l
     assert await ask(line, "ZRANGE", f"{namespace}:outbox", 0, -1) == [stays.id.encode()]
 
 
+async def test_what_waits_and_is_gone_is_not_asked_for_again(store: RedisStore, line: Batcher, namespace: str) -> None:
+    gone, stays = await store.create(a_prediction()), await store.create(a_prediction())
+    await store.published([gone.id, stays.id])
+    await ask(line, "DEL", f"{namespace}:p:{gone.id}", f"{namespace}:e:{gone.id}")
+
+    assert [one.id for one in await store.waiting(age=0, hold=0, limit=10)] == [stays.id]
+
+    assert await ask(line, "ZRANGE", f"{namespace}:waiting", 0, -1) == [stays.id.encode()]
+
+
 async def test_the_presence_of_lost_workers_is_forgotten(store: RedisStore, line: Batcher, namespace: str) -> None:
-    await store.announce(ECHO, worker="lost", lease=0.02)
+    await store.announce(ECHO, worker="lost", lease=0.02, problem="no device")
     await eventually(store.cards, lambda listings: listings[0].workers == 0)
 
     await store.announce(ECHO, worker="alive", lease=LONG)
 
     assert await ask(line, "ZRANGE", f"{namespace}:presence", 0, -1) == [b"local/echo alive"]
+    assert await ask(line, "HLEN", f"{namespace}:problems") == 0
 
 
 async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace: str) -> None:
@@ -114,6 +129,7 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
     run = Running(prediction.id, 1)
     steps: list[Command] = [
         commands.create(prediction, at=1.0),
+        commands.published([prediction.id]),
         *commands.claims([prediction], worker="w1", lease=LONG, most=None, at=2.0),
         commands.append(run, [output(run)], worker="w1", number=1),
         commands.beat(run, worker="w1", lease=LONG),
@@ -132,7 +148,7 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
         answers += (first, await ask(line, *step))
         assert await state(line, namespace) == before
 
-    assert answers[0::2] == [0, [1, 0, b""], 1, 1, 1, [2, 1, b""], b"w2", 2, 1, 0]
+    assert answers[0::2] == [0, 1, [1, 0, b""], 1, 1, 1, [2, 1, b""], b"w2", 2, 1, 0]
     assert answers[1::2] == [-1, *answers[2::2]]
 
 

@@ -11,18 +11,19 @@ from typing import Final
 import structlog
 from pika import BasicProperties
 from pika.exceptions import AMQPError, ChannelClosedByBroker
-from pika.spec import Queue
 
 from leveret.backends.rabbitmq import rejected
 from leveret.backends.rabbitmq.connection import Connection, connect, hosts
 from leveret.backends.rabbitmq.consumer import Consumer
+from leveret.backends.rabbitmq.fetcher import Fetcher
+from leveret.backends.rabbitmq.inbox import Inbox
 from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.listener import Listener
 from leveret.backends.rabbitmq.publisher import Message, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
 from leveret.backends.rabbitmq.topology import MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
-from leveret.core.ports import Rejected
+from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction
 from leveret.errors import BrokerUnavailable
 
@@ -79,17 +80,16 @@ class RabbitBroker:
         await self._publisher().publish(message)
 
     @asynccontextmanager
-    async def consume(self, model: str, *, capacity: int) -> AsyncIterator[Consumer]:
-        """Consume the model's lanes, holding at most `capacity` deliveries per lane.
+    async def consume(self, model: str, *, ahead: int) -> AsyncIterator[Deliveries]:
+        """Consume the model's lanes. On leaving, what was not taken goes back to its queue.
 
-        On leaving, what was not taken goes back to its queue.
+        `ahead` is how many deliveries of each lane may be sent before they are taken; 0 is just in time.
         """
-        consumer = Consumer(
-            model,
-            capacity=capacity,
-            connections=self._connections,
-            topology=self._topology,
-            republish=self._republish,
+        inbox = Inbox(model, republish=self._republish)
+        consumer: Consumer | Fetcher = (
+            Consumer(inbox, ahead=ahead, connections=self._connections, topology=self._topology)
+            if ahead > 0
+            else Fetcher(inbox, connections=self._connections, topology=self._topology)
         )
         async with beside(keep_trying(consumer.attempt, what=f"to consume {model}")):
             yield consumer
@@ -101,12 +101,7 @@ class RabbitBroker:
             raise BrokerUnavailable(reason="it is not connected")
         try:
             async with connection.channel() as channel:
-                counts: list[int] = []
-                for lane in range(lanes.COUNT):
-                    queue = self._topology.queue(model, lane)
-                    found = await channel.call(Queue.DeclareOk, channel.raw.queue_declare, queue=queue, passive=True)
-                    counts.append(found.message_count)
-                return tuple(counts)
+                return tuple(await self._topology.waiting(channel, model))
         except ChannelClosedByBroker as error:
             if error.reply_code == NOT_FOUND:
                 return (0,) * lanes.COUNT

@@ -58,7 +58,7 @@ class Connection:
     async def channel(self) -> AsyncIterator[Channel]:
         """A channel for as long as the body needs it. Raises AMQPError."""
         opened: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        channel = Channel(self._raw.channel(on_open_callback=lambda raw: _resolve(opened, raw)))
+        channel = Channel(self._raw.channel(on_open_callback=lambda raw: resolve(opened, raw)))
         try:
             await channel.answered(opened)
             yield channel
@@ -78,14 +78,14 @@ class Channel:
     def __init__(self, raw: pika_channel.Channel) -> None:
         self.raw = raw
         self.closed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        raw.add_on_close_callback(lambda _, reason: _resolve(self.closed, reason))
+        raw.add_on_close_callback(lambda _, reason: resolve(self.closed, reason))
 
     async def call(self, reply: type[Reply], method: Callable[..., object], /, **arguments: object) -> Reply:
         """Call this method of the raw channel and wait for its reply. Raises AMQPError when the channel closes."""
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def on_reply(frame: Method[Reply]) -> None:
-            _resolve(answer, frame.method)
+            resolve(answer, frame.method)
 
         method(callback=on_reply, **arguments)
         return await self.answered(answer)
@@ -113,9 +113,9 @@ async def connect(parameters: pika.URLParameters, *, role: str) -> AsyncIterator
     parameters.client_properties = {"connection_name": f"leveret {role}"}
     raw = _CoalescingConnection(
         parameters,
-        on_open_callback=lambda _: _resolve(opened, None),
-        on_open_error_callback=lambda _, error: _resolve(closed, error),
-        on_close_callback=lambda _, error: _resolve(closed, error),
+        on_open_callback=lambda _: resolve(opened, None),
+        on_open_error_callback=lambda _, error: resolve(closed, error),
+        on_close_callback=lambda _, error: resolve(closed, error),
         custom_ioloop=loop,
     )
     try:
@@ -166,6 +166,7 @@ async def first_of(one: asyncio.Future[T], other: asyncio.Future[E]) -> None:
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _resolve(future: asyncio.Future[T], value: T) -> None:
+def resolve(future: asyncio.Future[T], value: T) -> None:
+    """Let this be the future's result, unless it is done."""
     if not future.done():
         future.set_result(value)

@@ -1,28 +1,25 @@
-"""The consumer of a model: takes from the four lanes by their weights, through whatever happens to the connection."""
+"""The consumer of a model whose deliveries are sent ahead: of fast runs the next ones are here before they are wanted.
+
+They wait here even while another worker is idle; the fetcher is for runs that take so long that it matters.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from functools import partial
-from typing import Final
 
 import structlog
 from pika.channel import Channel as RawChannel
-from pika.exceptions import ChannelClosedByBroker
 from pika.spec import Basic, BasicProperties
 
 from leveret.backends.rabbitmq.connection import Channel, Connection
-from leveret.backends.rabbitmq.ledger import Ledger, RabbitDelivery, Republish
+from leveret.backends.rabbitmq.inbox import Inbox
+from leveret.backends.rabbitmq.ledger import Ledger, RabbitDelivery
 from leveret.backends.rabbitmq.recovery import Presence, back_off
-from leveret.backends.rabbitmq.topology import NOT_FOUND, Topology
-from leveret.core import lanes, wire
+from leveret.backends.rabbitmq.topology import MAX_PREFETCH, Topology
+from leveret.core import lanes
 from leveret.core.ports import Delivery
-from leveret.core.prediction import Prediction
-from leveret.errors import Undecodable
-
-MAX_PREFETCH: Final = 2000
-"""Quorum queues send no more to one consumer."""
 
 _log = structlog.get_logger()
 
@@ -30,7 +27,7 @@ _log = structlog.get_logger()
 class Consumer:
     """What a consumer takes from: one channel, a consumer per lane on it, and a buffer behind each.
 
-    1. `attempt` opens the channel and consumes each lane with a prefetch of `capacity`.
+    1. `attempt` opens the channel and consumes each lane with a prefetch of `ahead`.
     2. Deliveries are decoded into the buffer of their lane; what is not ours becomes a dead letter.
     3. `take` picks from the buffers by the rota.
     4. A lane whose consumer the broker cancels is consumed again; a lost channel ends the attempt.
@@ -39,18 +36,16 @@ class Consumer:
 
     def __init__(
         self,
-        model: str,
+        inbox: Inbox,
         *,
-        capacity: int,
+        ahead: int,
         connections: Presence[Connection],
         topology: Topology,
-        republish: Republish,
     ) -> None:
-        self._model = model
-        self._prefetch = min(capacity, MAX_PREFETCH)
+        self._inbox = inbox
+        self._prefetch = min(ahead, MAX_PREFETCH)
         self._connections = connections
         self._topology = topology
-        self._republish = republish
         self._rota = lanes.Rota()
         self._buffers: list[deque[RabbitDelivery]] = [deque() for _ in range(lanes.COUNT)]
         self._filled = asyncio.Event()
@@ -71,13 +66,8 @@ class Consumer:
     async def attempt(self) -> Exception:
         """Consume until the channel is lost; answers why it is. Raises AMQPError."""
         connection = await self._connections.wait()
-        try:
-            async with connection.channel() as channel:
-                return await self._consume(connection, channel)
-        except ChannelClosedByBroker as error:
-            if error.reply_code == NOT_FOUND:
-                await self._topology.declare_model(connection, self._model)
-            raise
+        async with self._topology.served(connection, self._inbox.model), connection.channel() as channel:
+            return await self._consume(connection, channel)
 
     async def _consume(self, connection: Connection, channel: Channel) -> Exception:
         ledger = Ledger(channel.raw)
@@ -91,10 +81,10 @@ class Consumer:
                 await self._consume_lane(channel, ledger, lane)
             losses = 0
             while (lane_lost := await lost.get()) is not None:
-                _log.warning("the broker canceled a consumer", model=self._model, lane=lane_lost)
+                _log.warning("the broker canceled a consumer", model=self._inbox.model, lane=lane_lost)
                 await asyncio.sleep(back_off(losses))
                 losses += 1
-                await self._topology.declare_model(connection, self._model)
+                await self._topology.declare_model(connection, self._inbox.model)
                 await self._consume_lane(channel, ledger, lane_lost)
             return channel.closed.result()
         finally:
@@ -104,7 +94,7 @@ class Consumer:
         await channel.call(
             Basic.ConsumeOk,
             channel.raw.basic_consume,
-            queue=self._topology.queue(self._model, lane),
+            queue=self._topology.queue(self._inbox.model, lane),
             on_message_callback=partial(self._on_message, ledger, self._buffers[lane]),
             consumer_tag=str(lane),
         )
@@ -115,27 +105,13 @@ class Consumer:
         buffer: deque[RabbitDelivery],
         _: RawChannel,
         method: Basic.Deliver,
-        properties: BasicProperties,
+        __: BasicProperties,
         body: bytes,
     ) -> None:
-        tag = method.delivery_tag or 0
-        ledger.enter(tag)
-        try:
-            prediction = self._decode(body)
-        except Undecodable as error:
-            _log.warning("a foreign message becomes a dead letter", model=self._model, reason=str(error))
-            ledger.reject(tag)
-            return
-        buffer.append(RabbitDelivery(prediction, tag=tag, ledger=ledger, republish=self._republish))
-        self._filled.set()
-
-    def _decode(self, body: bytes) -> Prediction:
-        prediction = wire.decode(body)
-        if prediction.model != self._model:
-            raise Undecodable(
-                what="message", reason=f"it is for {prediction.model} and stood in a lane of {self._model}"
-            )
-        return prediction
+        delivery = self._inbox.receive(body, tag=method.delivery_tag or 0, ledger=ledger)
+        if delivery is not None:
+            buffer.append(delivery)
+            self._filled.set()
 
     def _leave(self, channel: Channel, ledger: Ledger) -> None:
         """Stop the deliveries, give back what is open, and forget what was not taken."""

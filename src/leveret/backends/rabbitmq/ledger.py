@@ -85,12 +85,13 @@ class Ledger:
 
 
 class RabbitDelivery:
-    """A prediction in a worker's hand."""
+    """A prediction in a worker's hand. Once it is guarded its message is acknowledged, and a copy waits on a rung."""
 
-    __slots__ = ("_ledger", "_republish", "_tag", "prediction")
+    __slots__ = ("_guarded", "_ledger", "_republish", "_tag", "prediction")
 
     def __init__(self, prediction: Prediction, *, tag: int, ledger: Ledger, republish: Republish) -> None:
         self.prediction = prediction
+        self._guarded = False
         self._tag = tag
         self._ledger = ledger
         self._republish = republish
@@ -105,10 +106,19 @@ class RabbitDelivery:
 
     async def retry(self, delay: float) -> None:
         """Give it back to be delivered again after about `delay` seconds; 0: at once, to the front."""
-        if delay <= 0:
+        if self._guarded:
+            await self._republish(self.prediction, delay)
+        elif delay <= 0:
             self._ledger.give_back(self._tag)
         elif self._ledger.holds(self._tag):
             await self._postpone(delay)
+
+    async def guard(self, delay: float) -> None:
+        """Publish the guard, then acknowledge. Of what the broker has taken back it has the message itself."""
+        if self._ledger.holds(self._tag):
+            await self._republish(self.prediction, delay)
+            self._guarded = self._ledger.holds(self._tag)
+            self._ledger.ack(self._tag)
 
     async def _postpone(self, delay: float) -> None:
         """Publish the copy that waits, then acknowledge: a crash in between makes two of it, never none."""

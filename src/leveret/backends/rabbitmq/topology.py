@@ -9,7 +9,8 @@ exchange {ns}.control  direct ──{worker}──▶ the worker's own queue
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 import structlog
@@ -17,7 +18,7 @@ from msgspec import Struct
 from pika.exceptions import ChannelClosedByBroker
 from pika.spec import Exchange, Queue
 
-from leveret.backends.rabbitmq.connection import Connection
+from leveret.backends.rabbitmq.connection import Channel, Connection
 from leveret.core import lanes, retry
 
 MAX_LENGTH: Final = 200_000
@@ -30,6 +31,9 @@ DELIVERY_LIMIT: Final = 50
 
 DEAD_DELIVERY_LIMIT: Final = 2**31 - 1
 """Never: what is in the queue of the dead has nowhere else to go."""
+
+MAX_PREFETCH: Final = 2000
+"""Quorum queues send no more to one consumer."""
 
 NOT_FOUND: Final = 404
 PRECONDITION_FAILED: Final = 406
@@ -92,6 +96,25 @@ class Topology:
     async def declare_model(self, connection: Connection, model: str) -> None:
         """Declare the queues of one model. Raises AMQPError."""
         await asyncio.gather(*[_declare(connection, route) for route in self._lanes(model)])
+
+    @asynccontextmanager
+    async def served(self, connection: Connection, model: str) -> AsyncIterator[None]:
+        """Should the body find that a queue of the model is missing, it is made, and the error raised all the same."""
+        try:
+            yield
+        except ChannelClosedByBroker as error:
+            if error.reply_code == NOT_FOUND:
+                await self.declare_model(connection, model)
+            raise
+
+    async def waiting(self, channel: Channel, model: str) -> list[int]:
+        """How many messages wait in each lane. Raises AMQPError, such as for a lane that there is not."""
+        counts: list[int] = []
+        for lane in range(lanes.COUNT):
+            queue = self.queue(model, lane)
+            found = await channel.call(Queue.DeclareOk, channel.raw.queue_declare, queue=queue, passive=True)
+            counts.append(found.message_count)
+        return counts
 
     def _lanes(self, model: str) -> Iterator[Route]:
         arguments: Arguments = {

@@ -71,12 +71,10 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines)
         return _call(
             self._scripts.transition,
-            (
-                *(*self._of(prediction_id), keys.leases, keys.outstanding, keys.outbox, keys.deadlines),
-                *(self._letter(prediction_id) if dies else ()),
-            ),
+            (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
             prediction_id,
             events.encode(ending),
             "" if change.attempt is None else change.attempt,
@@ -99,17 +97,33 @@ class Commands:
         """The ids in one of the sweeper's sorted sets that have been due for `age` seconds."""
         return _call(self._scripts.due, (key,), _milliseconds(age), _milliseconds(hold), limit)
 
-    def announce(self, model: str, card: bytes, *, worker: str, lease: float) -> Command:
+    def page(self, prediction_id: str, *, after: int, most: int, size: int) -> Command:
+        """The log's entries behind number `after`, at most so many, until they have about `size` bytes."""
+        return _call(self._scripts.page, (self._keys.log(prediction_id),), after, most, size)
+
+    def published(self, prediction_ids: Sequence[str]) -> Command:
+        """Their publish was confirmed."""
+        return _call(self._scripts.published, (self._keys.outbox, self._keys.waiting), *prediction_ids)
+
+    def place(self, prediction_id: str) -> Command:
+        """Whose it is and in which lane."""
+        return ("HMGET", self._keys.record(prediction_id), "owner", "lane")
+
+    def announce(self, model: str, card: bytes, *, worker: str, lease: float, problem: str | None) -> Command:
         """Publish the card and the worker's presence."""
-        keys = (self._keys.cards, self._keys.presence)
-        return _call(self._scripts.announce, keys, model, card, f"{model} {worker}", _milliseconds(lease))
+        arguments = (model, card, f"{model} {worker}", _milliseconds(lease), problem or "")
+        return _call(self._scripts.announce, self._registry, *arguments)
 
     def cards(self) -> Command:
-        """The cards, and who is present."""
-        return _call(self._scripts.cards, (self._keys.cards, self._keys.presence))
+        """The cards, who is present, and who has a problem."""
+        return _call(self._scripts.cards, self._registry)
+
+    @property
+    def _registry(self) -> tuple[str, ...]:
+        return (self._keys.cards, self._keys.presence, self._keys.problems)
 
     def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
-        keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox)
+        keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox, self._keys.waiting)
         if not deadlines.bounded(prediction):
             return _call(self._scripts.claim, keys, prediction.id, *parts)
         limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]

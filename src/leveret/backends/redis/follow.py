@@ -14,25 +14,33 @@ from typing import Final
 
 from leveret.backends.redis import replies
 from leveret.backends.redis.batcher import Batcher
+from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.subscriptions import Channel, Subscriptions
 from leveret.core import events
-from leveret.core.events import Entry
+from leveret.core.events import Entry, Event
 from leveret.errors import PredictionNotFound
 
 QUEUE_LIMIT: Final = 256
 """How many messages wait for a slow watcher before it is sent back to the log."""
 
+QUEUE_BYTES: Final = 1024 * 1024
+"""How many bytes of messages wait for it, whatever their number."""
+
 PAGE: Final = 500
 """How many entries are read from a log at once."""
+
+PAGE_BYTES: Final = 1024 * 1024
+"""About how many bytes are read from a log at once."""
 
 
 class Logs:
     """The logs of all predictions."""
 
-    def __init__(self, *, batcher: Batcher, subscriptions: Subscriptions, keys: Keys) -> None:
+    def __init__(self, *, batcher: Batcher, subscriptions: Subscriptions, commands: Commands, keys: Keys) -> None:
         self._batcher = batcher
         self._subscriptions = subscriptions
+        self._commands = commands
         self._keys = keys
 
     async def follow(self, prediction_id: str, *, after: int) -> AsyncGenerator[Entry, None]:
@@ -57,23 +65,27 @@ class Logs:
             return [] if watcher.behind else news
         await self._subscriptions.subscribed(channel)
         watcher.catch_up()
-        page = await self._page(prediction_id, seen)
-        watcher.behind |= len(page) == PAGE
+        page, more = await self._page(prediction_id, seen)
+        watcher.behind |= more
         return page
 
-    async def _page(self, prediction_id: str, seen: int) -> list[Entry]:
-        """The entries behind number `seen`; if there are none but the log has ended, its final entry."""
-        log = self._keys.log(prediction_id)
-        length, last, page = await self._batcher.send(
-            [("LLEN", log), ("LINDEX", log, -1), ("LRANGE", log, seen, seen + PAGE - 1)]
-        )
-        final = replies.text(last)
-        if final is None:
+    async def whole(self, prediction_id: str) -> list[Event]:
+        """The log as it is now, page by page, so that nobody else waits while it is read."""
+        found: list[Event] = []
+        more = True
+        while more:
+            page, more = await self._page(prediction_id, len(found))
+            found += [entry.event for entry in page]
+        return found
+
+    async def _page(self, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
+        """Some entries behind number `after`, or if there are none, the last; and whether more follow."""
+        command = self._commands.page(prediction_id, after=after, most=PAGE, size=PAGE_BYTES)
+        (reply,) = await self._batcher.send([command])
+        if reply is None:
             raise PredictionNotFound(prediction_id=prediction_id)
-        entries = _entries(seen + 1, replies.strings(page))
-        if not entries:
-            entries = [entry for entry in _entries(replies.number(length), [final]) if entry.final]
-        return entries
+        first, more, entries = replies.array(reply)
+        return _entries(replies.number(first), replies.strings(entries)), more == 1
 
 
 class _Watcher:
@@ -82,18 +94,21 @@ class _Watcher:
     def __init__(self) -> None:
         self.behind = True
         self._queue: deque[bytes] = deque()
+        self._size = 0
         self._news = asyncio.Event()
 
     def receive(self, message: bytes) -> None:
         """Queue a message: a number, and on the lines behind it the events from that number on."""
         self._queue.append(message)
+        self._size += len(message)
         self._news.set()
-        if len(self._queue) > QUEUE_LIMIT:
+        if len(self._queue) > QUEUE_LIMIT or self._size > QUEUE_BYTES:
             self.interrupt()
 
     def interrupt(self) -> None:
         """Send it back to the log."""
         self._queue.clear()
+        self._size = 0
         self.behind = True
         self._news.set()
 
@@ -109,7 +124,9 @@ class _Watcher:
 
     def take(self) -> list[Entry]:
         """The entries of the oldest message."""
-        first, *published = self._queue.popleft().split(b"\n")
+        message = self._queue.popleft()
+        self._size -= len(message)
+        first, *published = message.split(b"\n")
         return _entries(int(first), published)
 
 

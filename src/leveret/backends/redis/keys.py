@@ -6,6 +6,7 @@
 {ns}:account:{account}  zset    its predictions, for listing
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
+{ns}:waiting            zset    known to be queued and not begun, by since when, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
 {ns}:cards              hash    the cards by model
@@ -18,6 +19,7 @@
 {ns}:uploads:{account}  zset    those of an account that are kept, for listing
 {ns}:secret:{name}      string  a secret of the installation
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
+{ns}:problems           hash    why those of them that cannot serve now cannot
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Keys:
     def __init__(self, namespace: str) -> None:
         self.outstanding = f"{namespace}:outstanding"
         self.outbox = f"{namespace}:outbox"
+        self.waiting = f"{namespace}:waiting"
         self.leases = f"{namespace}:leases"
         self.deadlines = f"{namespace}:deadlines"
         self.cards = f"{namespace}:cards"
@@ -36,6 +39,7 @@ class Keys:
         self.dead = f"{namespace}:dead"
         self.dead_models = f"{namespace}:dead-models"
         self.uploads = f"{namespace}:uploads"
+        self.problems = f"{namespace}:problems"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"

@@ -29,6 +29,8 @@ class Scripts(Struct, frozen=True):
     create: Script
     discard: Script
     due: Script
+    page: Script
+    published: Script
     transition: Script
 
     def __iter__(self) -> Iterator[Script]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,7 +12,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import claims, record, replies, scripts
+from leveret.backends.redis import claims, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
@@ -23,11 +22,11 @@ from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.backends.redis.uploads import RedisUploads
-from leveret.core import events, lifecycle
+from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
-from leveret.core.ports import Claim, Pulse, Query, Running
-from leveret.core.prediction import Means, Prediction
+from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
+from leveret.core.prediction import Means, Prediction, Status
 from leveret.errors import PredictionNotFound
 
 _PAGE: Final = 500
@@ -42,11 +41,10 @@ _EXISTS: Final = -1
 _WAITS: Final = 1
 """The answer of cancel.lua when no run has begun."""
 
-_PULSES: Final = {0: Pulse.LOST, 1: Pulse.OURS, 2: Pulse.CANCEL}
-"""The answers of beat.lua."""
+_PULSES: Final = {claims.MISSING: Pulse.GONE, 0: Pulse.LOST, 1: Pulse.OURS, 2: Pulse.CANCEL}
+"""The answers of beat.lua, and of transition.lua to the worker of a run."""
 
 _card_encoder = msgspec.json.Encoder()
-_card_decoder = msgspec.json.Decoder(Card)
 _log = structlog.get_logger()
 
 
@@ -61,13 +59,14 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
     loaded = scripts.load()
     batcher = Batcher(connector, scripts=list(loaded), patience=patience)
     subscriptions = Subscriptions(connector, patience=patience)
-    logs = Logs(batcher=batcher, subscriptions=subscriptions, keys=keys)
+    commands = Commands(keys=keys, scripts=loaded)
+    logs = Logs(batcher=batcher, subscriptions=subscriptions, commands=commands, keys=keys)
     tasks = [asyncio.create_task(batcher.run()), asyncio.create_task(subscriptions.run())]
     for task in tasks:
         task.add_done_callback(_report)
     try:
         await asyncio.sleep(0)  # a task that is canceled before it has begun would close nothing
-        yield RedisStore(batcher=batcher, commands=Commands(keys=keys, scripts=loaded), keys=keys, logs=logs)
+        yield RedisStore(batcher=batcher, commands=commands, keys=keys, logs=logs)
     finally:
         await _stop(tasks)
 
@@ -159,25 +158,23 @@ class RedisStore(RedisLetters, RedisUploads):
         (reply,) = await self._batcher.send([self._commands.append(run, reports, worker=worker, number=number)])
         return reply == 1
 
-    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
         """See core.ports.Runs."""
         commands = [self._commands.end(run.id, ending, worker=worker) for run, ending in endings]
-        return [reply == 1 for reply in await self._batcher.send(commands)]
+        return [_PULSES[replies.number(reply)] for reply in await self._batcher.send(commands)]
 
     # Registry
 
-    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
         """See core.ports.Registry."""
         encoded = _card_encoder.encode(card)
-        await self._batcher.send([self._commands.announce(card.model, encoded, worker=worker, lease=lease)])
+        command = self._commands.announce(card.model, encoded, worker=worker, lease=lease, problem=problem)
+        await self._batcher.send([command])
 
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
         (reply,) = await self._batcher.send([self._commands.cards()])
-        encoded, present = replies.array(reply)
-        workers = Counter(member.decode().partition(" ")[0] for member in replies.strings(present))
-        cards = [_card_decoder.decode(card) for card in replies.strings(encoded)]
-        return [Listing(card=card, workers=workers[card.model]) for card in sorted(cards, key=lambda card: card.model)]
+        return listings.read(reply)
 
     # Upkeep
 
@@ -188,7 +185,7 @@ class RedisStore(RedisLetters, RedisUploads):
     async def published(self, prediction_ids: Sequence[str]) -> None:
         """See core.ports.Upkeep."""
         if prediction_ids:
-            await self._batcher.send([("ZREM", self._keys.outbox, *prediction_ids)])
+            await self._batcher.send([self._commands.published(prediction_ids)])
 
     async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
@@ -197,6 +194,22 @@ class RedisStore(RedisLetters, RedisUploads):
     async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._due(self._keys.deadlines, age=0, hold=hold, limit=limit)
+
+    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
+        """See core.ports.Upkeep."""
+        (reply,) = await self._batcher.send([self._commands.due(self._keys.waiting, age=age, hold=hold, limit=limit)])
+        ids = [prediction_id.decode() for prediction_id in replies.strings(reply)]
+        answers = await self._batcher.send([self._commands.place(one) for one in ids]) if ids else []
+        places = [_waiting(one, replies.array(answer)) for one, answer in zip(ids, answers, strict=True)]
+        gone = [one for one, place in zip(ids, places, strict=True) if place is None]
+        if gone:
+            await self._batcher.send([("ZREM", self._keys.waiting, *gone)])
+        return [place for place in places if place is not None]
+
+    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        found = [snapshot.prediction for snapshot in await self._snapshots(prediction_ids)]
+        return [prediction for prediction in found if prediction.status is Status.STARTING]
 
     async def _end_refused(
         self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float
@@ -247,12 +260,14 @@ class RedisStore(RedisLetters, RedisUploads):
 
     async def _whole(self, snapshots: Sequence[Snapshot]) -> list[Prediction]:
         """The predictions with everything that stands only in the logs."""
-        live = [one.submitted for one in snapshots if one.live]
-        if not live:
+        if not any(one.live for one in snapshots):
             return [one.prediction for one in snapshots]
-        answers = await self._batcher.send([("LRANGE", self._keys.log(one.id), 0, -1) for one in live])
-        folded = iter([_folded(submitted, log) for submitted, log in zip(live, answers, strict=True)])
-        return [next(folded) if one.live else one.prediction for one in snapshots]
+        return list(await asyncio.gather(*map(self._folded, snapshots)))
+
+    async def _folded(self, snapshot: Snapshot) -> Prediction:
+        if not snapshot.live:
+            return snapshot.prediction
+        return lifecycle.fold(snapshot.submitted, await self._logs.whole(snapshot.submitted.id))
 
 
 def _fits(fields: Sequence[Reply], query: Query) -> bool:
@@ -263,8 +278,13 @@ def _fits(fields: Sequence[Reply], query: Query) -> bool:
     return query.status in {None, status.decode()} and query.model in {None, owner.decode().partition(" ")[0]}
 
 
-def _folded(submitted: Prediction, log: Reply) -> Prediction:
-    return lifecycle.fold(submitted, [events.decode(data) for data in replies.strings(log)])
+def _waiting(prediction_id: str, fields: Sequence[Reply]) -> Waiting | None:
+    """Where it waits, by its owner (`model account`) and its lane; None if the record is gone."""
+    match fields:
+        case [bytes(owner), bytes(lane)]:
+            return Waiting(prediction_id, owner.decode().partition(" ")[0], int(lane))
+        case _:
+            return None
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:

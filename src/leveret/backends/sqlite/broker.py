@@ -36,7 +36,7 @@ class SqliteBroker:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._control = Doorbells[bytes]()
+        self._control = Doorbells[bytes](size=len)
         self._timer: TimerHandle | None = None
         self._due = 0.0
         self._looked_at: set[int] = set()
@@ -76,10 +76,10 @@ class SqliteBroker:
             await self._write(now, then=lambda _: queue.arrived(lane))
 
     @asynccontextmanager
-    async def consume(self, model: str, *, capacity: int) -> AsyncIterator[Deliveries]:
-        """See core.ports.Broker."""
+    async def consume(self, model: str, *, ahead: int) -> AsyncIterator[Deliveries]:
+        """See core.ports.Broker. Nothing is ever sent ahead: there is nothing to be gained by it in one process."""
         await self.declare(model)
-        hand = Hand(self._queues[model], capacity=capacity)
+        hand = Hand(self._queues[model])
         try:
             yield SqliteDeliveries(hand, self._database, postpone=self._postpone)
         finally:

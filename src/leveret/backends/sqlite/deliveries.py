@@ -91,3 +91,6 @@ class SqliteDelivery:
     def reject(self) -> None:
         """See core.ports.Delivery."""
         self._deliveries.reject(self._message, "its worker rejected it")
+
+    async def guard(self, delay: float) -> None:
+        """See core.ports.Delivery. It may be held for as long as it takes: nobody takes it back meanwhile."""

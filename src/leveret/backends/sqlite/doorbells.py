@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
@@ -12,32 +12,41 @@ T = TypeVar("T")
 LIMIT: Final = 256
 """How many pieces of news are kept for a watcher that does not look."""
 
+LIMIT_BYTES: Final = 1024 * 1024
+"""How many bytes of news are kept for it, whatever their number."""
+
 
 class Watcher(Generic[T]):
     """Keeps the news for one who waits for it."""
 
     def __init__(self) -> None:
         self._news: list[T] = []
+        self._size = 0
+        self._missed = False
         self._rung = asyncio.Event()
 
     async def news(self) -> list[T]:
         """What has come since the last call, at least one piece; nothing at all if it was too much to keep."""
         await self._rung.wait()
         self._rung.clear()
-        news, self._news = self._news, []
-        return news if len(news) <= LIMIT else []
+        news, self._news, self._size, self._missed = self._news, [], 0, False
+        return news
 
-    def ring(self, news: Sequence[T]) -> None:
+    def ring(self, news: Sequence[T], size: int) -> None:
         """Keep it and wake the watcher."""
-        if len(self._news) <= LIMIT:
-            self._news += news
         self._rung.set()
+        self._size += size
+        if self._missed or len(self._news) + len(news) > LIMIT or self._size > LIMIT_BYTES:
+            self._news, self._missed = [], True
+        else:
+            self._news += news
 
 
 class Doorbells(Generic[T]):
-    """The watchers of many things, each by its name."""
+    """The watchers of many things, each by its name. `size` tells how many bytes a piece of news takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, size: Callable[[T], int]) -> None:
+        self._size = size
         self._watchers: dict[str, list[Watcher[T]]] = {}
 
     @contextmanager
@@ -54,5 +63,9 @@ class Doorbells(Generic[T]):
 
     def ring(self, name: str, news: Sequence[T]) -> None:
         """Tell everyone who watches it."""
-        for watcher in self._watchers.get(name, ()):
-            watcher.ring(news)
+        watchers = self._watchers.get(name)
+        if watchers is None:
+            return
+        size = sum(map(self._size, news))
+        for watcher in watchers:
+            watcher.ring(news, size)

@@ -49,6 +49,10 @@ class Queue:
         self.changed = asyncio.Event()
         self._rota = Rota()
 
+    def ready(self) -> list[int]:
+        """The lanes in which a message waits."""
+        return [number for number, lane in enumerate(self.lanes) if lane.waiting]
+
     def pop(self, lanes: Sequence[int]) -> Message | None:
         """The next message of these lanes; None if the lane whose turn it is has none after all."""
         return self.lanes[self._rota.pick(lanes)].pop()
@@ -66,21 +70,19 @@ class Queue:
 
 
 class Hand:
-    """What one consumer has taken and not dealt with, at most `capacity` messages of each lane."""
+    """What one consumer has taken and not dealt with."""
 
-    def __init__(self, queue: Queue, *, capacity: int) -> None:
+    def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._capacity = capacity
         self._held: dict[int, Message] = {}
-        self._counts = [0] * COUNT
+        self._open = True
 
     def take(self) -> Message | None:
-        """The next message, if there is one and room for it."""
-        while ready := self._ready():
+        """The next message, if there is one."""
+        while self._open and (ready := self._queue.ready()):
             message = self._queue.pop(ready)
             if message is not None:
                 self._held[message.position] = message
-                self._counts[message.lane] += 1
                 return message
         return None
 
@@ -91,11 +93,7 @@ class Hand:
 
     def release(self, message: Message) -> bool:
         """It is out of the hand; False if it has been before."""
-        if self._held.pop(message.position, None) is None:
-            return False
-        self._counts[message.lane] -= 1
-        self._queue.changed.set()  # there is room again
-        return True
+        return self._held.pop(message.position, None) is not None
 
     def put_back(self, message: Message) -> None:
         """Put in front of its lane what was released."""
@@ -103,11 +101,6 @@ class Hand:
 
     def close(self) -> None:
         """Put everything back, and take nothing more."""
-        self._capacity = 0
+        self._open = False
         self._queue.put_back(list(self._held.values()))
         self._held.clear()
-
-    def _ready(self) -> list[int]:
-        """The lanes in which a message waits for which there is room."""
-        counts, capacity = self._counts, self._capacity
-        return [number for number, lane in enumerate(self._queue.lanes) if lane.waiting and counts[number] < capacity]

@@ -5,10 +5,11 @@ Plain functions over a connection; each is a part of somebody's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from enum import StrEnum
 from functools import cache
-from sqlite3 import Connection
+from sqlite3 import Connection, Cursor
 from typing import Final, TypeAlias
 
 import msgspec
@@ -27,6 +28,12 @@ from leveret.core.prediction import UNFINISHED, Blob, Means, Prediction, Status
 Column: TypeAlias = str | int | float | bytes | None
 News: TypeAlias = list[tuple[str, list[Entry]]]
 """What was added to the logs of which predictions."""
+
+PAGE: Final = 500
+"""How many entries are read from a log at once."""
+
+PAGE_BYTES: Final = 1024 * 1024
+"""About how many bytes are read from a log at once."""
 
 _decoder: Final = msgspec.json.Decoder(Prediction)
 _blob_decoder: Final = msgspec.json.Decoder(Blob)
@@ -155,7 +162,7 @@ def read(connection: Connection, prediction_id: str) -> Prediction | None:
     started_at, completed_at, live, seq = row[11:]
     submitted = _decoder.decode(data)
     if live:
-        return lifecycle.fold(submitted, (entry.event for entry in _entries(connection, seq, after=0)))
+        return lifecycle.fold(submitted, (events.decode(data) for _, data in _rows(connection, seq, after=0)))
     return replace(
         submitted,
         status=Status(status),
@@ -173,15 +180,23 @@ def read(connection: Connection, prediction_id: str) -> Prediction | None:
     )
 
 
-def entries(connection: Connection, record: Record, *, after: int) -> list[Entry]:
-    """The log behind number `after`, but at least its last entry."""
-    return list(_entries(connection, record.seq, after=min(after, record.length - 1)))
+def page(connection: Connection, record: Record, *, after: int) -> list[Entry]:
+    """The log behind number `after`, as far as it fits on a page; at least one entry, and if need be the last."""
+    found: list[Entry] = []
+    size = 0
+    with closing(_rows(connection, record.seq, after=min(after, record.length - 1))) as rows:
+        for number, data in rows:
+            found.append(Entry(number, events.decode(data)))
+            size += len(data)
+            if len(found) == PAGE or size > PAGE_BYTES:
+                break
+    return found
 
 
 def last_event(connection: Connection, record: Record) -> Event:
     """The last event of the log."""
-    (entry,) = _entries(connection, record.seq, after=record.length - 1)
-    return entry.event
+    ((_, data),) = _rows(connection, record.seq, after=record.length - 1)
+    return events.decode(data)
 
 
 def search(connection: Connection, query: Query) -> list[str]:
@@ -197,11 +212,10 @@ def search(connection: Connection, query: Query) -> list[str]:
     return sorted(found, reverse=True)[: query.limit]
 
 
-def _entries(connection: Connection, seq: int, *, after: int) -> Iterator[Entry]:
-    rows = connection.execute(
-        "SELECT number, data FROM log WHERE prediction = ? AND number > ? ORDER BY number", (seq, after)
-    )
-    return (Entry(number, events.decode(data)) for number, data in rows)
+def _rows(connection: Connection, seq: int, *, after: int) -> Cursor:
+    """The numbers and the encoded events behind number `after`."""
+    statement = "SELECT number, data FROM log WHERE prediction = ? AND number > ? ORDER BY number"
+    return connection.execute(statement, (seq, after))
 
 
 def _column(value: Field) -> Column:

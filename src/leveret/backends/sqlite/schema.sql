@@ -61,10 +61,13 @@ CREATE TABLE IF NOT EXISTS cards (
     data  BLOB NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS presence (
+-- Whoever opens the database is its only owner: the workers of a former one are gone.
+DROP TABLE IF EXISTS presence;
+CREATE TABLE presence (
     model      TEXT NOT NULL,
     worker     TEXT NOT NULL,
     expires_at REAL NOT NULL,
+    problem    TEXT,
     PRIMARY KEY (model, worker)
 ) WITHOUT ROWID;
 
@@ -129,6 +132,5 @@ CREATE TABLE IF NOT EXISTS rejected (
     body   BLOB NOT NULL
 );
 
--- Whoever opens the database is its only owner: the workers of a former one are gone.
+-- And so are the runs of those workers.
 UPDATE predictions SET lease = 0, mend_at = 0 WHERE status = 'processing';
-DELETE FROM presence;

@@ -15,10 +15,10 @@ from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
 from leveret.core.card import Card, Listing
-from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
-from leveret.core.ports import Claim, Pulse, Query, Running
+from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.core.uploads import Upload
 from leveret.errors import PredictionNotFound
@@ -31,7 +31,7 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._doorbells = Doorbells[Entry]()
+        self._doorbells = Doorbells[Entry](size=lambda entry: size(entry.event))
 
     async def create(self, prediction: Prediction) -> Prediction:
         """See core.ports.Predictions."""
@@ -48,15 +48,19 @@ class SqliteStore:
     async def follow(self, prediction_id: str, *, after: int = 0) -> AsyncGenerator[Entry, None]:
         """See core.ports.Predictions."""
         with self._doorbells.watch(prediction_id) as watcher:
-            entries = await self._log(prediction_id, after)
+            behind = True
             while True:
+                if behind:
+                    entries, behind = await self._page(prediction_id, after)
+                else:
+                    entries = await watcher.news()
+                    behind = not entries
                 for entry in entries:
                     if entry.number > after:
                         after = entry.number
                         yield entry
                     if entry.final:
                         return
-                entries = await watcher.news() or await self._log(prediction_id, after)
 
     async def end(self, prediction_id: str, ending: Failed | Canceled) -> bool:
         """See core.ports.Predictions."""
@@ -81,13 +85,13 @@ class SqliteStore:
         """See core.ports.Runs."""
         return await self._change(partial(transitions.append, run=run, reports=reports, worker=worker, number=number))
 
-    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[bool]:
+    async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
         """See core.ports.Runs."""
         return await self._change(partial(transitions.settle, endings=endings, worker=worker))
 
-    async def announce(self, card: Card, *, worker: str, lease: float) -> None:
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
         """See core.ports.Registry."""
-        await self._database.write(partial(upkeep.announce, card=card, worker=worker, lease=lease))
+        await self._database.write(partial(upkeep.announce, card=card, worker=worker, lease=lease, problem=problem))
 
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
@@ -153,8 +157,17 @@ class SqliteStore:
         """See core.ports.Secrets."""
         return await self._database.write(partial(uploads.secret, name=name), durable=True)
 
-    async def _log(self, prediction_id: str, after: int) -> list[Entry]:
-        return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
+    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
+        """See core.ports.Upkeep. The queues are in this very database: none of them loses what the records have."""
+        return []
+
+    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
+        """See core.ports.Upkeep."""
+        return await self._database.read(partial(upkeep.unbegun, prediction_ids=prediction_ids))
+
+    async def _page(self, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
+        """Some of the log's entries behind `after`, and whether there are more."""
+        return await self._database.read(partial(_page, prediction_id=prediction_id, after=after))
 
     async def _change(self, operation: Operation[tuple[T, News]]) -> T:
         answer, _ = await self._database.write(operation, then=self._ring)
@@ -189,8 +202,9 @@ def _search(connection: Connection, *, query: Query) -> list[Prediction]:
     return [_get(connection, prediction_id=found) for found in records.search(connection, query)]
 
 
-def _log(connection: Connection, *, prediction_id: str, after: int) -> list[Entry]:
+def _page(connection: Connection, *, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
     record = records.find(connection, prediction_id)
     if record is None:
         raise PredictionNotFound(prediction_id=prediction_id)
-    return records.entries(connection, record, after=after)
+    page = records.page(connection, record, after=after)
+    return page, page[-1].number < record.length

@@ -53,7 +53,16 @@ def beat(connection: Connection, *, runs: Sequence[Running], worker: str, lease:
         "UPDATE predictions SET lease = ?1, mend_at = ?1"
         " WHERE id = ?2 AND attempt = ?3 AND holder = ?4 AND status = 'processing' RETURNING canceling"
     )
-    return [_pulse(connection.execute(statement, (until, run.id, run.attempt, worker)).fetchall()) for run in runs]
+    pulses: list[Pulse] = []
+    for run in runs:
+        match connection.execute(statement, (until, run.id, run.attempt, worker)).fetchall():
+            case [(0,)]:
+                pulses.append(Pulse.OURS)
+            case [_]:
+                pulses.append(Pulse.CANCEL)
+            case _:
+                pulses.append(_refused(records.find(connection, run.id)))
+    return pulses
 
 
 def append(
@@ -71,21 +80,21 @@ def append(
 
 def settle(
     connection: Connection, *, endings: Sequence[tuple[Running, Ending]], worker: str
-) -> tuple[list[bool], News]:
+) -> tuple[list[Pulse], News]:
     """See core.ports.Runs."""
-    settled: list[bool] = []
+    settled: list[Pulse] = []
     news: News = []
     for run, ending in endings:
         record = records.find(connection, run.id)
-        if record is None or not record.latest(run, worker):
-            settled.append(False)
-        elif record.belongs(run, worker):
+        done = False
+        if record is not None and record.belongs(run, worker):
             due = {"due": time.time() + ending.delay - TOLERANCE} if isinstance(ending, Reset) else None
             entries = records.advance(connection, record, [ending], due)
-            settled.append(bool(entries))
+            done = bool(entries)
             news.append((run.id, entries))
-        else:
-            settled.append(_repeats(connection, record, ending))
+        elif record is not None and record.latest(run, worker):
+            done = _repeats(connection, record, ending)
+        settled.append(Pulse.OURS if done else _refused(record))
     return settled, news
 
 
@@ -141,14 +150,8 @@ def _ending(prediction: Prediction, record: Record, most: int | None, *, at: flo
     return None
 
 
-def _pulse(beating: Sequence[tuple[int]]) -> Pulse:
-    match beating:
-        case [(0,)]:
-            return Pulse.OURS
-        case [_]:
-            return Pulse.CANCEL
-        case _:
-            return Pulse.LOST
+def _refused(record: Record | None) -> Pulse:
+    return Pulse.GONE if record is None else Pulse.LOST
 
 
 def _repeats(connection: Connection, record: Record, ending: Ending) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from leveret.backends.sqlite import records
 from leveret.core.card import Card, Listing
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import Prediction, Status
 
 _card_decoder: Final = msgspec.json.Decoder(Card)
 _card_encoder: Final = msgspec.json.Encoder()
@@ -61,25 +61,39 @@ def overdue(connection: Connection, *, hold: float, limit: int) -> list[Predicti
     return _predictions(connection, rows)
 
 
-def announce(connection: Connection, *, card: Card, worker: str, lease: float) -> None:
+def unbegun(connection: Connection, *, prediction_ids: Sequence[str]) -> list[Prediction]:
+    """See core.ports.Upkeep."""
+    found = _predictions(connection, [(prediction_id,) for prediction_id in prediction_ids])
+    return [prediction for prediction in found if prediction.status is Status.STARTING]
+
+
+def announce(connection: Connection, *, card: Card, worker: str, lease: float, problem: str | None) -> None:
     """See core.ports.Registry."""
     now = time.time()
     if lease > 0:
         connection.execute("REPLACE INTO cards (model, data) VALUES (?, ?)", (card.model, _card_encoder.encode(card)))
     connection.execute(
-        "REPLACE INTO presence (model, worker, expires_at) VALUES (?, ?, ?)", (card.model, worker, now + lease)
+        "REPLACE INTO presence (model, worker, expires_at, problem) VALUES (?, ?, ?, ?)",
+        (card.model, worker, now + lease, problem or None),
     )
     connection.execute("DELETE FROM presence WHERE expires_at <= ?", (now,))
 
 
 def cards(connection: Connection) -> list[Listing]:
     """See core.ports.Registry."""
-    rows: Iterable[tuple[bytes, int]] = connection.execute(
-        "SELECT data, (SELECT count(*) FROM presence WHERE presence.model = cards.model AND expires_at > ?)"
-        " FROM cards ORDER BY model",
-        (time.time(),),
+    rows: Iterable[tuple[str, str | None]] = connection.execute(
+        "SELECT model, problem FROM presence WHERE expires_at > ? ORDER BY worker", (time.time(),)
     )
-    return [Listing(card=_card_decoder.decode(data), workers=workers) for data, workers in rows]
+    present: dict[str, list[str | None]] = {}
+    for model, problem in rows:
+        present.setdefault(model, []).append(problem)
+    known: Iterable[tuple[str, bytes]] = connection.execute("SELECT model, data FROM cards ORDER BY model")
+    return [_listing(data, present.get(model, [])) for model, data in known]
+
+
+def _listing(card: bytes, workers: Sequence[str | None]) -> Listing:
+    problems = tuple(problem for problem in workers if problem is not None)
+    return Listing(card=_card_decoder.decode(card), workers=len(workers), problems=problems)
 
 
 def _predictions(connection: Connection, rows: Sequence[tuple[str]]) -> list[Prediction]:

@@ -65,14 +65,14 @@ async def claimed(
 
 async def settle(store: Store, run: Running, ending: Ending, *, worker: str = "w1") -> bool:
     """Whether the store has ended this one run."""
-    (settled,) = await store.settle([(run, ending)], worker=worker)
-    return settled
+    (pulse,) = await store.settle([(run, ending)], worker=worker)
+    return pulse is Pulse.OURS
 
 
 async def beat(store: Store, run: Running, *, worker: str = "w1", lease: float = LONG) -> bool:
     """Whether the store has renewed the lease of this one run."""
     (pulse,) = await store.beat([run], worker=worker, lease=lease)
-    return pulse is not Pulse.LOST
+    return pulse in {Pulse.OURS, Pulse.CANCEL}
 
 
 async def append(store: Store, run: Running, number: int, *reports: Report, worker: str = "w1") -> bool:

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections import Counter
 
+import pytest
 from msgspec.structs import replace
 
 from leveret.core import lanes, wire
@@ -20,14 +21,16 @@ from leveret.core.ports import Broker, Deliveries
 from leveret.core.prediction import Blob, Prediction, Status
 from leveret.errors import QueueRefused
 from leveret.testing.conformance.control import ControlConformance
+from leveret.testing.conformance.just_in_time import JustInTimeConformance
 from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 
 
-class BrokerConformance(ControlConformance, RejectedConformance):
+class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConformance):
     """Inherit this in a test class of a module with the fixture `broker`."""
 
-    async def test_a_prediction_arrives_with_every_field(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 1])
+    async def test_a_prediction_arrives_with_every_field(self, broker: Broker, ahead: int) -> None:
         published = replace(
             prediction(),
             version="v1",
@@ -40,7 +43,7 @@ class BrokerConformance(ControlConformance, RejectedConformance):
 
         await publish(broker, published)
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             delivery = await take_one(deliveries)
             assert published == delivery.prediction
             delivery.ack()
@@ -50,54 +53,61 @@ class BrokerConformance(ControlConformance, RejectedConformance):
 
         await publish(broker, running)
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             delivery = await take_one(deliveries)
             assert wire.submitted(running) == delivery.prediction
             delivery.ack()
 
-    async def test_what_is_acknowledged_never_comes_again(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 1])
+    async def test_what_is_acknowledged_never_comes_again(self, broker: Broker, ahead: int) -> None:
         await publish(broker, prediction(1))
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             (await take_one(deliveries)).ack()
 
         await publish(broker, prediction(2))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             delivery = await take_one(deliveries)
             assert prediction(2) == delivery.prediction
             delivery.ack()
         await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
 
-    async def test_what_was_not_acknowledged_comes_again_once_the_consumption_is_left(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 2])
+    async def test_what_was_not_acknowledged_comes_again_once_the_consumption_is_left(
+        self, broker: Broker, ahead: int
+    ) -> None:
         await publish(broker, prediction(1), prediction(2))
-        async with broker.consume(MODEL, capacity=2) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             await take(deliveries, 2)
 
-        async with broker.consume(MODEL, capacity=2) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             again = await take(deliveries, 2)
 
             assert {prediction(1).id, prediction(2).id} == {one.prediction.id for one in again}
 
-    async def test_what_was_not_taken_goes_back_once_the_consumption_is_left(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 10])
+    async def test_what_was_not_taken_goes_back_once_the_consumption_is_left(self, broker: Broker, ahead: int) -> None:
         await publish(broker, *(prediction(number) for number in range(10)))
 
-        async with broker.consume(MODEL, capacity=10) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             (await take_one(deliveries)).ack()
 
         await eventually(lambda: broker.depth(MODEL), (9, 0, 0, 0))
 
-    async def test_a_lane_is_first_come_first_served(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 20])
+    async def test_a_lane_is_first_come_first_served(self, broker: Broker, ahead: int) -> None:
         published = [prediction(number) for number in range(20)]
 
         await publish(broker, *published)
 
-        async with broker.consume(MODEL, capacity=20) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             assert published == [one.prediction for one in await take(deliveries, 20)]
 
-    async def test_a_retry_without_delay_comes_again_in_front(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 1])
+    async def test_a_retry_without_delay_comes_again_in_front(self, broker: Broker, ahead: int) -> None:
         await publish(broker, prediction(1), prediction(2))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             await (await take_one(deliveries)).retry(0)
             again = await take_one(deliveries)
             again.ack()
@@ -105,10 +115,11 @@ class BrokerConformance(ControlConformance, RejectedConformance):
 
             assert [prediction(1), prediction(2)] == [again.prediction, behind.prediction]
 
-    async def test_a_retry_with_a_delay_comes_again_after_it_and_not_before(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 1])
+    async def test_a_retry_with_a_delay_comes_again_after_it_and_not_before(self, broker: Broker, ahead: int) -> None:
         await publish(broker, prediction(lane=1))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             first = await take_one(deliveries)
             began = time.monotonic()
             await first.retry(1)
@@ -123,16 +134,16 @@ class BrokerConformance(ControlConformance, RejectedConformance):
     async def test_a_retry_waits_in_the_broker_not_in_the_consumer(self, broker: Broker) -> None:
         await publish(broker, prediction())
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             await (await take_one(deliveries)).retry(1)
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             assert prediction() == (await take_one(deliveries)).prediction
 
     async def test_a_delayed_publish_comes_after_its_delay_and_not_before(self, broker: Broker) -> None:
         await broker.declare(MODEL)
 
-        async with broker.consume(MODEL, capacity=2) as deliveries:
+        async with broker.consume(MODEL, ahead=2) as deliveries:
             began = time.monotonic()
             await broker.publish(prediction(1), delay=1)
             await broker.publish(prediction(2))
@@ -145,13 +156,36 @@ class BrokerConformance(ControlConformance, RejectedConformance):
     async def test_a_guard_copy_outlives_the_acknowledged_original(self, broker: Broker) -> None:
         await publish(broker, prediction())
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             original = await take_one(deliveries)
             await broker.publish(original.prediction, delay=1)
             original.ack()
             copy = await take_one(deliveries)
 
             assert original.prediction == copy.prediction
+
+    async def test_a_guarded_delivery_comes_again_when_its_consumer_is_gone(self, broker: Broker) -> None:
+        await publish(broker, prediction(lane=1))
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            held = await take_one(deliveries)
+            await held.guard(1)
+            await held.guard(1)
+
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            again = await take_one(deliveries)
+            assert held.prediction == again.prediction
+            again.ack()
+        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+
+    async def test_a_guarded_delivery_that_is_given_back_comes_again_at_once(self, broker: Broker) -> None:
+        await publish(broker, prediction(lane=1))
+
+        async with broker.consume(MODEL, ahead=0) as deliveries:
+            held = await take_one(deliveries)
+            await held.guard(3600)
+            await held.retry(0)
+
+            assert held.prediction == (await take_one(deliveries)).prediction
 
     async def test_a_model_that_was_never_declared_is_refused(self, broker: Broker) -> None:
         refused: QueueRefused | None = None
@@ -163,7 +197,8 @@ class BrokerConformance(ControlConformance, RejectedConformance):
         assert refused is not None
         assert await broker.depth("local/nobody") == (0, 0, 0, 0)
 
-    async def test_consumers_of_one_model_share_its_predictions(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 4])
+    async def test_consumers_of_one_model_share_its_predictions(self, broker: Broker, ahead: int) -> None:
         await publish(broker, *(prediction(number) for number in range(40)))
         taken: list[str] = []
 
@@ -176,8 +211,8 @@ class BrokerConformance(ControlConformance, RejectedConformance):
 
         done = asyncio.Event()
         async with (
-            broker.consume(MODEL, capacity=4) as one,
-            broker.consume(MODEL, capacity=4) as other,
+            broker.consume(MODEL, ahead=ahead) as one,
+            broker.consume(MODEL, ahead=ahead) as other,
             asyncio.timeout(PATIENCE),
             asyncio.TaskGroup() as group,
         ):
@@ -188,29 +223,27 @@ class BrokerConformance(ControlConformance, RejectedConformance):
 
         assert {prediction(number).id: 1 for number in range(40)} == Counter(taken)
 
-    async def test_a_consumer_holds_no_more_than_its_capacity_of_a_lane(self, broker: Broker) -> None:
+    async def test_what_may_be_sent_ahead_can_be_taken_before_any_of_it_is_dealt_with(self, broker: Broker) -> None:
         await publish(broker, *(prediction(number) for number in range(6)))
 
-        async with broker.consume(MODEL, capacity=2) as busy, broker.consume(MODEL, capacity=4) as idle:
-            held = await take(busy, 2, most=6)
-            rest = await take(idle, 4)
-
-            assert {prediction(number).id for number in range(6)} == {one.prediction.id for one in held + rest}
+        async with broker.consume(MODEL, ahead=6) as deliveries:
+            assert len(await take(deliveries, 6, most=1)) == 6
 
     async def test_models_are_separate(self, broker: Broker) -> None:
         here, there = prediction(), prediction(model="acme/other")
         await publish(broker, here, there)
 
-        async with broker.consume(MODEL, capacity=2) as mine, broker.consume("acme/other", capacity=2) as theirs:
+        async with broker.consume(MODEL, ahead=2) as mine, broker.consume("acme/other", ahead=2) as theirs:
             assert here == (await take_one(mine)).prediction
             assert there == (await take_one(theirs)).prediction
 
-    async def test_full_lanes_are_served_by_their_weights(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 40])
+    async def test_full_lanes_are_served_by_their_weights(self, broker: Broker, ahead: int) -> None:
         filled = [prediction(number, lane=lane) for lane in range(lanes.COUNT) for number in range(40)]
         await publish(broker, *filled)
         served: list[int] = []
 
-        async with broker.consume(MODEL, capacity=40) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             for _ in range(45):
                 served.append((await take_one(deliveries)).prediction.lane)
                 await broker.depth(MODEL)  # a round trip: what was sent to the consumer arrives meanwhile
@@ -218,30 +251,33 @@ class BrokerConformance(ControlConformance, RejectedConformance):
         counted = Counter(served[15:])
         assert all(abs(counted[lane] - 2 * weight) <= 1 for lane, weight in enumerate(lanes.WEIGHTS)), counted
 
-    async def test_an_empty_lane_costs_the_others_nothing(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 12])
+    async def test_an_empty_lane_costs_the_others_nothing(self, broker: Broker, ahead: int) -> None:
         filled = [prediction(number, lane=lane) for lane in (1, 3) for number in range(6)]
         await publish(broker, *filled)
 
-        async with broker.consume(MODEL, capacity=12) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             taken = await take(deliveries, 12)
 
         assert {one.id for one in filled} == {one.prediction.id for one in taken}
 
-    async def test_take_answers_no_more_than_asked_for(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 7])
+    async def test_take_answers_no_more_than_asked_for(self, broker: Broker, ahead: int) -> None:
         await publish(broker, *(prediction(number) for number in range(7)))
         sizes: list[int] = []
 
-        async with broker.consume(MODEL, capacity=7) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             while sum(sizes) < 7:
                 async with asyncio.timeout(PATIENCE):
                     sizes.append(len(await deliveries.take(3)))
 
         assert all(1 <= size <= 3 for size in sizes), sizes
 
-    async def test_take_waits_for_the_first_prediction(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 1])
+    async def test_take_waits_for_the_first_prediction(self, broker: Broker, ahead: int) -> None:
         await broker.declare(MODEL)
 
-        async with broker.consume(MODEL, capacity=1) as deliveries, asyncio.TaskGroup() as group:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries, asyncio.TaskGroup() as group:
             waiting = group.create_task(take_one(deliveries))
             await broker.depth(MODEL)
             assert not waiting.done()
@@ -249,11 +285,12 @@ class BrokerConformance(ControlConformance, RejectedConformance):
 
             assert prediction() == (await waiting).prediction
 
-    async def test_a_canceled_take_loses_nothing(self, broker: Broker) -> None:
+    @pytest.mark.parametrize("ahead", [0, 50])
+    async def test_a_canceled_take_loses_nothing(self, broker: Broker, ahead: int) -> None:
         await broker.declare(MODEL)
         arrived: list[Prediction] = []
 
-        async with broker.consume(MODEL, capacity=50) as deliveries:
+        async with broker.consume(MODEL, ahead=ahead) as deliveries:
             for number in range(20):
                 waiting = asyncio.ensure_future(deliveries.take(1))
                 await broker.publish(prediction(number))

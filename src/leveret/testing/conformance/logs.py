@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tracemalloc
 from contextlib import aclosing
+from typing import Final
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -26,6 +29,9 @@ from leveret.testing.conformance.arrange import (
     succeeded,
     whole_log,
 )
+
+_LARGE: Final = 250_000
+"""The size of a large chunk, in bytes."""
 
 
 class LogConformance:
@@ -143,6 +149,43 @@ class LogConformance:
             await store.end(prediction.id, canceled())
 
             assert [entry.number async for entry in stays] == [2]
+
+    async def test_a_watcher_that_stands_still_costs_little_memory_and_misses_nothing(self, store: Store) -> None:
+        run = await a_run(store)
+        async with asyncio.timeout(PATIENCE), aclosing(store.follow(run.id)) as log:
+            assert (await anext(log)).number == 1
+            tracemalloc.start()
+            try:
+                for number in range(1, 61):
+                    await append(store, run, number, _large_output(run, number))
+                kept, _ = tracemalloc.get_traced_memory()
+                await settle(store, run, streamed(run))
+                tracemalloc.reset_peak()
+                numbers = [entry.number async for entry in log]
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+
+        assert kept < 60 * _LARGE / 4
+        assert peak < 60 * _LARGE / 2
+        assert numbers == list(range(2, 64))
+
+    async def test_a_long_log_is_read_whole_while_it_grows(self, store: Store) -> None:
+        run = await a_run(store)
+        for number in range(1, 11):
+            await append(store, run, number, _large_output(run, number), *[_output(run, number) for _ in range(120)])
+
+        live = await store.get(run.id)
+        await settle(store, run, streamed(run))
+
+        chunks = msgspec.json.decode(live.output, type=list[Raw])
+        assert len(chunks) == 10 * 121
+        assert chunks[-1] == Raw(b"10")
+        assert (await store.get(run.id)).output == live.output
+
+
+def _large_output(run: Running, number: int) -> Output:
+    return Output(at=time.time(), attempt=run.attempt, chunks=[Raw(b'"%0*d"' % (_LARGE, number))])
 
 
 def _output(run: Running, number: int) -> Output:

@@ -78,6 +78,45 @@ class RegistryConformance:
 
         assert await store.cards() == [Listing(card=ECHO, workers=0)]
 
+    async def test_a_problem_is_listed_until_its_worker_has_none(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG, problem="RuntimeError: no device ☃")
+        at_first = await store.cards()
+        await store.announce(ECHO, worker="w1", lease=LONG, problem="OSError: no weights")
+        later = await store.cards()
+        await store.announce(ECHO, worker="w1", lease=LONG)
+
+        assert at_first == [Listing(card=ECHO, workers=1, problems=("RuntimeError: no device ☃",))]
+        assert later == [Listing(card=ECHO, workers=1, problems=("OSError: no weights",))]
+        assert await store.cards() == [Listing(card=ECHO, workers=1)]
+
+    async def test_each_worker_has_its_own_problem_by_the_order_of_their_names(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w3", lease=LONG, problem="third")
+        await store.announce(ECHO, worker="w1", lease=LONG, problem="first")
+        await store.announce(ECHO, worker="w2", lease=LONG)
+        await store.announce(OTHER, worker="w1", lease=LONG)
+
+        assert await store.cards() == [
+            Listing(card=OTHER, workers=1),
+            Listing(card=ECHO, workers=3, problems=("first", "third")),
+        ]
+
+    async def test_a_problem_goes_with_its_worker(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG, problem="no device")
+
+        await store.announce(ECHO, worker="w1", lease=0, problem="no device")
+
+        assert await store.cards() == [Listing(card=ECHO, workers=0)]
+
+    async def test_a_problem_ends_with_the_lease_for_good(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=0.05, problem="no device")
+
+        listed = await eventually(store.cards, lambda listings: listings[0].workers == 0)
+        await store.announce(OTHER, worker="w2", lease=LONG)
+        await store.announce(ECHO, worker="w1", lease=LONG)
+
+        assert listed == [Listing(card=ECHO, workers=0)]
+        assert await store.cards() == [Listing(card=OTHER, workers=1), Listing(card=ECHO, workers=1)]
+
     async def test_a_new_version_replaces_the_card(self, store: Store) -> None:
         newer = replace(ECHO, version="2", input_schema=Raw(b"{}"))
         await store.announce(ECHO, worker="w1", lease=LONG)

@@ -16,7 +16,7 @@ class RejectedConformance:
     async def test_a_rejected_delivery_is_given_up_and_the_next_one_is_served(self, broker: Broker) -> None:
         await publish(broker, prediction(1), prediction(2))
 
-        async with broker.consume(MODEL, capacity=1) as deliveries:
+        async with broker.consume(MODEL, ahead=1) as deliveries:
             (await take_one(deliveries)).reject()
             following = await take_one(deliveries)
             following.ack()
@@ -81,7 +81,7 @@ class RejectedConformance:
 async def _reject(broker: Broker, count: int) -> None:
     """So many are rejected, and have arrived where they are kept."""
     await publish(broker, *(prediction(number) for number in range(count)))
-    async with broker.consume(MODEL, capacity=count) as deliveries:
+    async with broker.consume(MODEL, ahead=count) as deliveries:
         for delivery in await take(deliveries, count):
             delivery.reject()
 

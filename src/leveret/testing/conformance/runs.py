@@ -62,11 +62,25 @@ class RunsConformance:
         assert len(await whole_log(store, run.id)) == 3
 
     async def test_nothing_can_be_done_with_a_run_of_what_does_not_exist(self, store: Store) -> None:
-        run = Running("nothing", 1)
+        run, mine = Running("nothing", 1), await a_run(store)
 
-        assert not await beat(store, run)
+        assert await store.beat([run, mine], worker="w1", lease=LONG) == [Pulse.GONE, Pulse.OURS]
         assert not await append(store, run, 1, _logs(run, "x"))
-        assert not await settle(store, run, succeeded(run))
+        for ending in ENDINGS:
+            endings = [(run, ending), (mine, _of(succeeded(mine), mine))]
+            assert await store.settle(endings, worker="w1") == [Pulse.GONE, Pulse.OURS]
+
+    async def test_a_run_whose_record_is_gone_goes_on_once_its_worker_has_claimed_it_anew(self, store: Store) -> None:
+        message = a_prediction(attempt=1)
+        run = Running(message.id, 2)
+        assert await store.beat([run], worker="w1", lease=LONG) == [Pulse.GONE]
+
+        assert await store.claim([replace(message, charged=1)], worker="w1", lease=LONG) == [Claimed(2, charged=1)]
+
+        assert await append(store, run, 7, _logs(run, "later"))
+        assert await beat(store, run)
+        assert await settle(store, run, succeeded(run))
+        assert (await store.get(run.id)).logs == "later"
 
     async def test_beats_are_answered_in_their_order(self, store: Store) -> None:
         mine, other, ended = await a_run(store), await a_run(store, worker="w2"), await a_run(store)
@@ -229,7 +243,7 @@ class RunsConformance:
 
         settled = await store.settle(list(zip(runs, endings, strict=True)), worker="w1")
 
-        assert settled == [True, False, True, True]
+        assert settled == [Pulse.OURS, Pulse.LOST, Pulse.OURS, Pulse.OURS]
         records = [await store.get(run.id) for run in runs]
         assert [record.status for record in records] == ["succeeded", "processing", "failed", "starting"]
         assert await store.settle([], worker="w1") == []

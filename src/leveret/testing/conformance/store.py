@@ -13,7 +13,7 @@ from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
 from leveret.testing.conformance.runs import RunsConformance
-from leveret.testing.conformance.upkeep import LapsedConformance, UpkeepConformance
+from leveret.testing.conformance.upkeep import LapsedConformance, UnbegunConformance, UpkeepConformance
 
 
 class StoreConformance(
@@ -32,8 +32,11 @@ class StoreConformance(
     OverdueConformance,
     LettersConformance,
     FilesConformance,
+    UnbegunConformance,
 ):
-    """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
+    """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
+
+    Every test takes the fixture `store`, an open Store that has nothing in it.
 
     class TestMyStore(StoreConformance):
         pass

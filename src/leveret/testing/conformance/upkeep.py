@@ -1,4 +1,4 @@
-"""What the sweeper may expect of a Store: unpublished, published, lapsed."""
+"""What the sweeper may expect of a Store: unpublished, published, lapsed, unbegun, and waiting where it is apart."""
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from msgspec.structs import replace
 
 from leveret.core import wire
-from leveret.core.ports import Busy, Claimed, Store
+from leveret.core.ports import Busy, Claimed, Store, Waiting
 from leveret.core.prediction import Prediction
 from leveret.testing.conformance.arrange import (
     LONG,
@@ -171,5 +171,86 @@ class LapsedConformance:
         assert [lapsed.id for lapsed in found] == [lost.id]
 
 
-def _by_id(prediction: Prediction) -> str:
+class UnbegunConformance:
+    """unbegun."""
+
+    async def test_unbegun_is_what_has_neither_begun_nor_ended(self, store: Store) -> None:
+        waits, ended = [await store.create(a_prediction()) for _ in range(2)]
+        runs, again = [await a_run(store) for _ in range(2)]
+        await store.end(ended.id, canceled())
+        await settle(store, again, reset(again))
+
+        found = await store.unbegun([waits.id, ended.id, runs.id, again.id, "nothing"])
+
+        assert [one.id for one in found] == [waits.id, again.id]
+        assert found[0] == waits
+        assert await store.unbegun([]) == []
+
+
+class WaitingConformance:
+    """waiting: for a Store whose queues are elsewhere, and may lose what it says is queued."""
+
+    async def test_what_was_confirmed_waits_in_its_lane(self, store: Store) -> None:
+        created = [await store.create(a_prediction()) for _ in range(3)]
+        await store.create(a_prediction())
+
+        await store.published([one.id for one in created])
+
+        found = await store.waiting(age=0, hold=LONG, limit=10)
+        assert sorted(found, key=_by_id) == sorted(
+            [Waiting(one.id, one.model, one.lane) for one in created], key=_by_id
+        )
+
+    async def test_what_was_queued_a_moment_ago_does_not_wait_yet(self, store: Store) -> None:
+        created = await store.create(a_prediction())
+        await store.published([created.id])
+
+        assert await store.waiting(age=LONG, hold=LONG, limit=10) == []
+
+    async def test_what_has_begun_or_ended_does_not_wait(self, store: Store) -> None:
+        begun, ended = [await store.create(a_prediction()) for _ in range(2)]
+        await store.published([begun.id, ended.id])
+        await claimed(store, begun)
+        await store.end(ended.id, canceled())
+
+        assert await store.waiting(age=0, hold=LONG, limit=10) == []
+
+    async def test_a_confirmation_that_comes_late_brings_nothing_back(self, store: Store) -> None:
+        begun, ended = [await store.create(a_prediction()) for _ in range(2)]
+        await claimed(store, begun)
+        await store.end(ended.id, canceled())
+
+        await store.published([begun.id, ended.id])
+
+        assert await store.waiting(age=0, hold=LONG, limit=10) == []
+
+    async def test_a_reset_waits_again_once_its_delay_is_over(self, store: Store) -> None:
+        soon, later = [await a_run(store) for _ in range(2)]
+        await settle(store, soon, reset(soon))
+        await settle(store, later, replace(reset(later), delay=LONG))
+
+        found = await store.waiting(age=0, hold=LONG, limit=10)
+
+        assert [one.id for one in found] == [soon.id]
+
+    async def test_what_waits_is_answered_in_pages_and_held(self, store: Store) -> None:
+        created = [await store.create(a_prediction()) for _ in range(3)]
+        await store.published([one.id for one in created])
+
+        pages = [await store.waiting(age=0, hold=LONG, limit=2) for _ in range(3)]
+
+        assert [len(page) for page in pages] == [2, 1, 0]
+        assert {one.id for page in pages for one in page} == {one.id for one in created}
+
+    async def test_what_was_held_and_still_waits_is_answered_again(self, store: Store) -> None:
+        created = await store.create(a_prediction())
+        await store.published([created.id])
+        await eventually(lambda: store.waiting(age=0, hold=SHORT, limit=10), bool)
+
+        (found,) = await eventually(lambda: store.waiting(age=0, hold=SHORT, limit=10), bool)
+
+        assert found.id == created.id
+
+
+def _by_id(prediction: Prediction | Waiting) -> str:
     return prediction.id

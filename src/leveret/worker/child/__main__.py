@@ -8,14 +8,13 @@ user's code raises.
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from leveret.errors import ModelLoadError
 from leveret.model.load import Model, load
@@ -24,16 +23,15 @@ from leveret.worker.child.caller import Caller
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel
 from leveret.worker.child.descriptors import own_stderr
+from leveret.worker.child.health import checked
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import raised
-from leveret.worker.frames import NotReady, Ready, Run, Stop
+from leveret.worker.child.session import bind
+from leveret.worker.frames import Check, Loaded, NotReady, Ready, Run, Stop
 
 if TYPE_CHECKING:
     from leveret.worker.child.loop import Loop
-
-_PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h."""
 
 
 class _Parts(TypedDict):
@@ -50,13 +48,14 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop; the exit code is 1 if the model cannot be served."""
     descriptor, target = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the worker too, which then stops its children
-    _die_with_worker()
+    bind()
     stderr = own_stderr()
     faulthandler.enable(stderr)  # what else a crash has to say is lost with the pipe of the capture
     interrupts = Interrupts()
     channel = Channel(int(descriptor), complaints=stderr, interrupts=interrupts)
     try:
         model = load(target)
+        channel.send([Loaded(_ready(model))])
         loop = _loop() if model.asynchronous else None
         predict = model.start() if loop is None else loop.run(model.start_asynchronously())
     except BaseException as error:
@@ -79,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
 def _in_turn(parts: _Parts, interrupts: Interrupts) -> Callable[[], None]:
     """Serves what runs one call after the other."""
     caller = Caller(**parts, interrupts=interrupts)
-    return partial(_serve, parts["channel"], caller)
+    return partial(_serve, parts["channel"], caller, parts["model"].healthcheck(parts["predict"]))
 
 
 def _at_once(parts: _Parts, loop: Loop) -> Callable[[], None]:
@@ -97,11 +96,16 @@ def _loop() -> Loop:
     return Loop()
 
 
-def _serve(channel: Channel, caller: Caller) -> None:
+def _serve(channel: Channel, caller: Caller, healthcheck: Target | None) -> None:
     while True:
         match channel.take():
             case Run(items=items):
                 caller.run(items)
+            case Check():
+                said = checked(healthcheck)
+                channel.send([said])
+                if said.problem:
+                    return
             case Stop():
                 return
 
@@ -120,6 +124,10 @@ def _ready(model: Model) -> Ready:
         queue_timeout=model.options.queue_timeout,
         total_timeout=model.options.total_timeout,
         concurrency=model.options.concurrency or 1,
+        timeout=model.options.timeout,
+        max_memory=model.options.max_memory,
+        max_predictions=model.options.max_predictions_per_process,
+        checks=model.checks,
     )
 
 
@@ -129,12 +137,6 @@ def _not_ready(error: BaseException) -> NotReady:
         return NotReady(error=outcome.error, traceback=outcome.traceback, usage=False)
     cause = error.__cause__
     return NotReady(error=outcome.error, traceback=raised(cause).traceback if cause else "", usage=True)
-
-
-def _die_with_worker() -> None:
-    """Have the kernel kill this process if its worker dies, even while the model never lets Python's threads run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from leveret.core.outcome import Outcome, Raised, RetryWanted
+from leveret.core.outcome import Outcome, Raised, RetryWanted, Stopped
+from leveret.core.prediction import Means
 from leveret.model.declare import Options
 from leveret.model.schema import Arguments
 from leveret.model.where import Target
@@ -44,20 +45,29 @@ class _Failure(Struct, frozen=True):
 class Batches:
     """Makes the calls of a batched model.
 
-    1. Only items whose values for the `key` are equal share a call.
-    2. A call that fails is made again in halves, until what fails is alone; the others get their results. So one
-       bad item among n costs each of the others at most log2(n) + 1 further runs.
+    1. Only items whose values for the `key` are equal share a call. `tell` is told of each that begins.
+    2. A call that fails or takes too long is made again in halves, until what fails is alone; the others get their
+       results. So one bad item among n costs each of the others at most log2(n) + 1 further runs.
     3. A call that lacks memory halves the size of all further calls too, which is doubled again, up to `most`, after
        every `REGROW` calls that went well.
     """
 
-    def __init__(self, *, predict: Target, options: Options, capture: Capture, interrupts: Interrupts) -> None:
+    def __init__(
+        self,
+        *,
+        predict: Target,
+        options: Options,
+        capture: Capture,
+        interrupts: Interrupts,
+        tell: Callable[[Sequence[Item]], None],
+    ) -> None:
         self._predict = predict
         self._most = options.batch or 1
         self._key = options.batch_key
         self._retry_on = options.retry_on
         self._capture = capture
         self._interrupts = interrupts
+        self._tell = tell
         self._size = self._most
         self._went_well = 0
 
@@ -86,13 +96,14 @@ class Batches:
     def _begun(self, call: Call) -> Call:
         """The call without those that were canceled before their turn came; they have ended already."""
         begun = self._interrupts.begin([item for item, _ in call])
+        self._tell(begun)
         return call if len(begun) == len(call) else [(item, arguments) for item, arguments in call if item in begun]
 
     def _stopped(self, call: Call, seconds: float) -> Iterator[Made]:
         """Those of a failed call that were canceled meanwhile; the others wait for their next call."""
         canceled = self._interrupts.again([item for item, _ in call])
         if canceled:
-            yield Made(canceled, [self._interrupts.outcome(item) for item in canceled], seconds)
+            yield Made(canceled, [Stopped(Means.INTERRUPTED)] * len(canceled), seconds)
 
     def _halves(self, call: Call) -> list[Call]:
         half = (len(call) + 1) // 2
@@ -118,8 +129,8 @@ class Batches:
             with self._interrupts:
                 results = listed(self._predict(**columns), length=len(call))
         except BaseException as error:
-            if self._interrupts.struck:
-                return [self._interrupts.outcome(item) for item in items]
+            if self._interrupts.struck and (len(call) == 1 or not self._interrupts.late):
+                return [self._interrupts.outcome(item, error) for item in items]
             failure = _failure(error, failed(error, retry_on=self._retry_on))
             return failure if len(call) > 1 else [failure.outcome]
         finally:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 
 from leveret.core.outcome import Outcome, Returned, Streamed
+from leveret.core.ports import Running
 from leveret.errors import InvalidOutput
 from leveret.model.context import Context
 from leveret.model.load import Model
@@ -17,7 +18,7 @@ from leveret.worker.child.channel import Channel
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import encoded, failed
-from leveret.worker.frames import Ended, Item
+from leveret.worker.frames import Begun, Ended, Item
 
 
 class Caller:
@@ -39,7 +40,9 @@ class Caller:
         self._reports = reports
         self._capture = capture
         self._interrupts = interrupts
-        self._batches = Batches(predict=predict, options=model.options, capture=capture, interrupts=interrupts)
+        self._batches = Batches(
+            predict=predict, options=model.options, capture=capture, interrupts=interrupts, tell=self._tell
+        )
 
     def run(self, items: Sequence[Item]) -> None:
         """Run these items: together if the model is batched, otherwise one after the other."""
@@ -48,6 +51,7 @@ class Caller:
         else:
             for item in items:
                 if self._interrupts.begin([item]):
+                    self._tell([item])
                     self._alone(item)
         self._reports.forget()
 
@@ -63,7 +67,7 @@ class Caller:
                 outcome = self._streamed(item, result) if self._model.streams else Returned(encoded(result))
         except BaseException as error:
             # Whatever comes out of a call that was struck, that is the reason.
-            outcome = self._interrupts.outcome(item) if self._interrupts.struck else self._failed(error)
+            outcome = self._interrupts.outcome(item, error) if self._interrupts.struck else self._failed(error)
         seconds = time.perf_counter() - began
         self._capture.end()
         self._end([item], [outcome], seconds=seconds)
@@ -79,6 +83,12 @@ class Caller:
                 self._end(self._interrupts.begin([item]), [self._failed(error)], seconds=0.0)
         for made in self._batches.make(calls):
             self._end(made.items, made.outcomes, seconds=made.seconds)
+
+    def _tell(self, begun: Sequence[Item]) -> None:
+        """The worker measures the time of calls, if it is limited: this process may be too busy to."""
+        if self._model.options.timeout is not None and begun:
+            runs = [Running(item.id, item.attempt) for item in begun]
+            self._channel.send([Begun(self._interrupts.call, runs)])
 
     def _arguments(self, item: Item) -> Arguments:
         arguments = self._model.inputs.arguments(item.input)

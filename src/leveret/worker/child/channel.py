@@ -13,11 +13,14 @@ from typing import Final, NoReturn, TypeAlias
 from leveret.errors import Undecodable
 from leveret.worker.child.descriptors import lifted
 from leveret.worker.child.interrupts import Interrupts
-from leveret.worker.frames import Cancel, Frame, FromChild, Run, Splitter, Stop, encode
+from leveret.worker.frames import Cancel, Check, Frame, FromChild, Run, Splitter, Stop, TimeUp, encode
 
 _READ: Final = 256 * 1024
 
-Taker: TypeAlias = Callable[[Run | Cancel | Stop], None]
+ToRunner: TypeAlias = Run | Cancel | TimeUp | Check | Stop
+"""Everything that the worker sends."""
+
+Taker: TypeAlias = Callable[[ToRunner], None]
 """Takes what the worker sends, in the thread that receives it."""
 
 
@@ -32,14 +35,14 @@ class Channel:
         # No program that the model starts inherits it; a process that it only forks closes it.
         self._socket = socket.socket(fileno=lifted(descriptor))
         self._complaints = complaints
-        self._inbox: queue.SimpleQueue[Run | Stop] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Run | Check | Stop] = queue.SimpleQueue()
         self._interrupts = interrupts
         self._taker: Taker | None = None
         self._sending = threading.Lock()
         os.register_at_fork(after_in_child=self._socket.close)
         threading.Thread(target=self._receive, name="leveret-receive", daemon=True).start()
 
-    def take(self) -> Run | Stop:
+    def take(self) -> Run | Check | Stop:
         """What to do next; waits for it. A cancel does not wait for its turn."""
         return self._inbox.get()
 
@@ -70,7 +73,7 @@ class Channel:
 
     def _accept(self, frame: Frame) -> None:
         match frame:
-            case Run() | Cancel() | Stop() if self._taker is not None:
+            case Run() | Cancel() | TimeUp() | Check() | Stop() if self._taker is not None:
                 self._taker(frame)
             case Run(items=items):
                 self._interrupts.expect(items)
@@ -79,7 +82,9 @@ class Channel:
                 ended = self._interrupts.cancel(frame)
                 if ended is not None:
                     self.send([ended])
-            case Stop():
+            case TimeUp():
+                self._interrupts.time_up(frame)
+            case Check() | Stop():
                 self._inbox.put(frame)
             case _:
                 self._complain(f"the worker sent a {type(frame).__name__}, which only a model process sends")

@@ -7,38 +7,48 @@ import inspect
 import time
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
-from typing import Final, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
 
-from leveret.core.outcome import Outcome, Returned, Stopped, Streamed
+from leveret.core.outcome import Outcome, Overran, Returned, Stopped, Streamed
+from leveret.core.ports import Running
 from leveret.core.prediction import Means
 from leveret.errors import InvalidOutput
 from leveret.model.context import Context
 from leveret.model.load import Model
 from leveret.model.where import Target
 from leveret.worker.child.capture import Capture
-from leveret.worker.child.channel import Channel
+from leveret.worker.child.channel import Channel, ToRunner
+from leveret.worker.child.health import checked
 from leveret.worker.child.loop import Loop
 from leveret.worker.child.reports import Reports
-from leveret.worker.child.results import encoded, failed
+from leveret.worker.child.results import encoded, failed, raised
 from leveret.worker.child.voices import Voices
-from leveret.worker.frames import Cancel, Ended, Item, Run, Stop
+from leveret.worker.frames import Begun, Cancel, Check, Ended, Item, Run, Stop, TimeUp
 
 NOT_BEGUN: Final = Stopped(Means.NOT_BEGUN)
 INTERRUPTED: Final = Stopped(Means.INTERRUPTED)
 
-_Run: TypeAlias = tuple[str, int]
+T = TypeVar("T")
 
 
 class _UnderWay:
     """A run that has begun."""
 
-    __slots__ = ("canceled", "item", "task")
+    __slots__ = ("call", "canceled", "item", "late", "task")
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, call: int) -> None:
         self.item = item
         self.task: asyncio.Task[None] | None = None
         self.canceled = False
+        self.call = call
+        self.late: float | None = None
+        """The timeout, in seconds, if it has taken longer."""
+
+    @property
+    def run(self) -> Running:
+        """Which run it is."""
+        return Running(self.item.id, self.item.attempt)
 
 
 class Concurrent:
@@ -46,8 +56,8 @@ class Concurrent:
 
     1. What arrives begins in its order, as soon as there is room.
     2. A run that shall be `alone` begins when nothing else is under way, and nothing else does until it has ended.
-    3. A cancel raises CancelledError where the run waits. A run that returns all the same has succeeded; one that
-       does not end is its worker's to deal with.
+    3. A cancel raises CancelledError where the run waits, and so does the end of its time. A run that returns all the
+       same has succeeded; one that does not end is its worker's to deal with.
     4. When told to stop it finishes everything that has arrived.
     """
 
@@ -62,8 +72,10 @@ class Concurrent:
         self._loop = loop
         self._voices = Voices(reports)
         self._most = model.options.concurrency or 1
+        self._healthcheck = model.healthcheck(predict)
+        self._calls = 0
         self._waiting: deque[Item] = deque()
-        self._under_way: dict[_Run, _UnderWay] = {}
+        self._under_way: dict[Running, _UnderWay] = {}
         self._stopped = False
         self._finished = asyncio.Event()
 
@@ -80,12 +92,16 @@ class Concurrent:
     async def _serve(self) -> None:
         await self._finished.wait()
 
-    def _accept(self, frame: Run | Cancel | Stop) -> None:
+    def _accept(self, frame: ToRunner) -> None:
         match frame:
             case Run(items=items):
                 self._waiting.extend(items)
             case Cancel():
                 self._cancel(frame)
+            case TimeUp():
+                self._soon(self._time_up, frame)
+            case Check():
+                self._check()
             case Stop():
                 self._stopped = True
         self._fill()
@@ -96,14 +112,30 @@ class Concurrent:
                 self._waiting.remove(item)
                 self._channel.send([Ended(item.id, item.attempt, NOT_BEGUN, 0.0)])
                 return
-        # A task that is canceled before its first step never takes it; this comes behind that step.
-        asyncio.get_running_loop().call_soon(self._strike, (cancel.id, cancel.attempt))
+        self._soon(self._strike, Running(cancel.id, cancel.attempt))
 
-    def _strike(self, run: _Run) -> None:
+    def _soon(self, call: Callable[[T], None], argument: T) -> None:
+        """A task that is canceled before its first step never takes it; this comes behind that step."""
+        asyncio.get_running_loop().call_soon(call, argument)
+
+    def _strike(self, run: Running) -> None:
         under_way = self._under_way.get(run)
         if under_way is not None and under_way.task is not None:
             under_way.canceled = True
             under_way.task.cancel()
+
+    def _time_up(self, late: TimeUp) -> None:
+        for under_way in self._under_way.values():
+            if under_way.call == late.call and under_way.task is not None:
+                under_way.late = late.timeout
+                under_way.task.cancel()
+
+    def _check(self) -> None:
+        said = checked(self._healthcheck)
+        self._channel.send([said])
+        if said.problem:
+            self._stopped = True
+            self._finished.set()
 
     def _fill(self) -> None:
         """Begin what there is room for."""
@@ -120,7 +152,11 @@ class Concurrent:
         return len(self._under_way) < self._most
 
     def _begin(self, item: Item) -> None:
-        under_way = self._under_way[item.id, item.attempt] = _UnderWay(item)
+        self._calls += 1
+        under_way = _UnderWay(item, self._calls)
+        self._under_way[under_way.run] = under_way
+        if self._model.options.timeout is not None:
+            self._channel.send([Begun(under_way.call, [under_way.run])])
         self._capture.begin(self._items())
         under_way.task = asyncio.get_running_loop().create_task(self._see_through(under_way))
 
@@ -132,18 +168,22 @@ class Concurrent:
         try:
             outcome = await self._outcome(item)
         except BaseException as error:
-            # Whatever comes out of a run that was struck, that is the reason.
-            outcome = INTERRUPTED if under_way.canceled else self._failed(error)
+            outcome = self._broken_off(under_way, error)
         seconds = time.perf_counter() - began
         voice.finish()
-        del self._under_way[item.id, item.attempt]
+        del self._under_way[under_way.run]
         self._capture.end(left=self._items())
         self._reports.finish()
         self._channel.send([Ended(item.id, item.attempt, outcome, seconds)])
         self._reports.forget_run(item.id, item.attempt)
         self._fill()
 
-    def _failed(self, error: BaseException) -> Outcome:
+    def _broken_off(self, under_way: _UnderWay, error: BaseException) -> Outcome:
+        """Whatever comes out of a run that was struck, that is the reason."""
+        if under_way.canceled:
+            return INTERRUPTED
+        if under_way.late is not None:
+            return Overran(under_way.late, Means.INTERRUPTED, raised(error).traceback)
         return failed(error, retry_on=self._model.options.retry_on)
 
     async def _outcome(self, item: Item) -> Outcome:

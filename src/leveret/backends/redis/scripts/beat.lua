@@ -1,8 +1,12 @@
--- Renew the lease of a run; answers 1, 2 when a cancel was requested of it, or 0 when it is no longer this worker's.
+-- Renew the lease of a run; answers 1, 2 when a cancel was requested of it, 0 when it is no longer this worker's, or
+--   -2 (there is no record).
 -- KEYS: record, leases
 -- ARGV: id, attempt, worker, the status of what runs, lease in ms
 local id, attempt, worker, runs, lease = unpack(ARGV)
 local record = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'canceling')
+if not record[1] then
+  return -2
+end
 if record[1] ~= runs or record[2] ~= attempt or record[3] ~= worker then
   return 0
 end

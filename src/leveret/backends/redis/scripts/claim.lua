@@ -4,7 +4,7 @@
 --   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
 --   -7 with in how many ms it may be claimed; when a deadline has passed, -8 (it waits for its first run), -9 (for
 --   another one) or -10 (its worker was lost).
--- KEYS: record, log, leases, outbox, and if it has a deadline: deadlines
+-- KEYS: record, log, leases, outbox, waiting, and if it has a deadline: deadlines
 -- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
@@ -31,7 +31,7 @@ if canceling and not alive then
 end
 local first, last = attempt == '0', #ARGV
 local first_by, again_by
-if KEYS[5] then
+if KEYS[6] then
   first_by, again_by, last = ARGV[last - 1], ARGV[last], last - 2
   local passes = tonumber(first and first_by or again_by)
   if passes and passes <= now and not alive then
@@ -61,11 +61,12 @@ attempt = attempt + 1
 events[#events + 1] = started .. attempt .. started_tail
 redis.call('HSET', KEYS[1], 'lease', renewed, 'attempt', attempt, unpack(ARGV, sets, last))
 redis.call('ZREM', KEYS[4], id)
+redis.call('ZREM', KEYS[5], id)
 if first and first_by ~= again_by then
   if again_by == '' then
-    redis.call('ZREM', KEYS[5], id)
+    redis.call('ZREM', KEYS[6], id)
   else
-    redis.call('ZADD', KEYS[5], again_by, id)
+    redis.call('ZADD', KEYS[6], again_by, id)
   end
 end
 local length = redis.call('RPUSH', KEYS[2], unpack(events))

@@ -1,6 +1,7 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
--- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
--- KEYS: record, log, leases, outstanding, outbox, deadlines;
+-- Answers 1 (changed, or this is the repetition of the call that changed it), 0 (refused, nothing changed) or -2 (there
+--   is no record).
+-- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines;
 --   if it becomes a dead letter by this: letter, dead letters, dead letters by model
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
 --   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
@@ -9,7 +10,7 @@ local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1
 local status, its_attempt, its_worker, owner, bounded =
   unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded'))
 if not status then
-  return 0
+  return -2
 end
 local deletes = 10 + tonumber(count)
 local allowed = false
@@ -34,18 +35,22 @@ end
 redis.call('ZREM', KEYS[3], id)
 if final == '1' then
   redis.call('ZREM', KEYS[5], id)
+  redis.call('ZREM', KEYS[6], id)
   if bounded then
-    redis.call('ZREM', KEYS[6], id)
+    redis.call('ZREM', KEYS[7], id)
   end
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
   end
+else
+  local time = redis.call('TIME')
+  redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(delay), id)
 end
-if KEYS[7] then
+if KEYS[8] then
   local model = string.match(owner, '^[^ ]+')
-  redis.call('HSET', KEYS[7], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
-  redis.call('ZADD', KEYS[8], 0, id)
-  redis.call('ZADD', KEYS[9], 0, model .. ' ' .. id)
+  redis.call('HSET', KEYS[8], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
+  redis.call('ZADD', KEYS[9], 0, id)
+  redis.call('ZADD', KEYS[10], 0, model .. ' ' .. id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1
