@@ -76,6 +76,9 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         600.0
     )
     guard_delay: Annotated[Seconds, Meta(description="seconds until a guard comes back to see whether it runs")] = 900.0
+    spool_dir: Annotated[
+        str, Meta(description="folder for files on their way to and from models; empty: the system's temporary one")
+    ] = ""
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 

@@ -8,6 +8,7 @@ LeveretError
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable
 ├── BlobDamaged          a stored value that is not what was put there
+├── InputUnreadable      a file in an input, or the input itself, that cannot be had
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
@@ -208,6 +209,14 @@ class GatewayUnreachable(Unavailable):
         "no gateway answers at {url} ({reason}); start one with `leveret serve` or `leveret gateway`, or say where "
         "it is with --url or LEVERET_URL"
     )
+
+
+class InputUnreadable(LeveretError):
+    """A run cannot begin because its input, or a file in it, cannot be had."""
+
+    code = "input_unreadable"
+    status = 422
+    message = "{what} cannot be read: {reason}"
 
 
 class InvalidOutput(LeveretError):

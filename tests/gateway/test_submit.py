@@ -284,7 +284,7 @@ async def test_a_large_input_travels_as_a_blob_and_is_shown_whole(tmp_path: Path
         assert {"text": "x" * 1000} == answer.json()["input"] == shown.json()["input"]
         assert Raw(b"{}") == stored.input
         assert stored.input_blob is not None
-        assert f"inputs/{stored.id}.json" == stored.input_blob.key
+        assert f"inputs/{stored.id}/input.json" == stored.input_blob.key
         assert len(wire.encode(stored)) < 600
 
 

@@ -17,12 +17,11 @@ from urllib.parse import parse_qsl, quote, urlencode
 from msgspec import Raw, Struct
 
 from leveret.core.prediction import BLOB_KEY, Blob
+from leveret.core.strings import Strings
 
 SCHEME: Final = "leveret-blob:"
 
-_NEEDLE: Final = b'"leveret-blob:'
-_STRING: Final = re.compile(rb'(?<!\\)"(leveret-blob:[^"\\]*)"')
-"""A reference as a whole JSON string. Inside of a string its quotes would be escaped, and in one it is all ASCII."""
+STRINGS: Final = Strings.of(SCHEME)
 
 _SIZE: Final = re.compile(r"[0-9]{1,15}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -54,22 +53,16 @@ def read(text: str) -> Reference | None:
     return Reference(Blob(key, int(size), sha256, about.get("type", "")), about.get("name", ""))
 
 
-def some(json: Raw) -> bool:
-    """Whether there may be references in it."""
-    return _NEEDLE in bytes(json)
-
-
 def replaced(json: Raw, by: Callable[[Reference], str | None]) -> Raw:
     """The JSON with other strings for its references; where there is None, the reference stays what it is.
 
     What comes in their place may need no escape in JSON.
     """
-    if not some(json):
+    if not STRINGS.some(json):
         return json
 
-    def replacement(match: re.Match[bytes]) -> bytes:
-        reference = read(match[1].decode())
-        other = None if reference is None else by(reference)
-        return match[0] if other is None else b'"%s"' % other.encode()
+    def replacement(text: str) -> str | None:
+        reference = read(text)
+        return None if reference is None else by(reference)
 
-    return Raw(_STRING.sub(replacement, bytes(json)))
+    return Raw(STRINGS.replaced(json, replacement))

@@ -19,6 +19,7 @@ from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
 from leveret.gateway.files.downloads import Downloads
+from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.files.links import Links
 from leveret.gateway.files.pages import FilePages
 from leveret.gateway.health import Health
@@ -48,33 +49,64 @@ def create_app(
 
     Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
     """
-    closing = closing or asyncio.Event()
-    catalog = Catalog(registry=store)
-    confirmations = Confirmations(outbox=store)
-    links = Links(secrets=store, lifetime=settings.url_lifetime)
-    views = Views(blobs=blobs, base_url=settings.base_url)
-    waits = Waits()
-    intake = Intake(
-        store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
-    )
-    submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
-    predictions = PredictionPages(store=store, broker=broker, views=views)
-    streams = Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive)
-    files = FilePages(files=store, blobs=blobs, links=links, views=views, largest=settings.max_upload)
-    models, document = ModelPages(catalog=catalog, views=views), Document(catalog=catalog, views=views)
-    health = Health(broker=broker, catalog=catalog)
+    parts = _Parts.of(store=store, blobs=blobs, settings=settings)
+    background = _Background(parts.catalog, parts.confirmations, parts.waits, closing or asyncio.Event())
     app = Starlette(
-        routes=[  # the first that fits is taken, so the busiest come first
-            *_prediction_routes(submit, predictions, streams),
-            *_other_routes(models, Deployments(catalog=catalog), health, document),
-            *_file_routes(files, Downloads(files=store, blobs=blobs, links=links)),
-            *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
-        ],
+        routes=_routes(parts, store=store, broker=broker, blobs=blobs, settings=settings),
         exception_handlers=HANDLERS,
-        lifespan=_Background(catalog, confirmations, waits, closing).lifespan,
+        lifespan=background.lifespan,
     )
     app.router.redirect_slashes = False  # official clients do not follow redirects
     return app
+
+
+class _Parts(Struct, frozen=True):
+    """What several endpoints share."""
+
+    catalog: Catalog
+    confirmations: Confirmations
+    links: Links
+    views: Views
+    waits: Waits
+
+    @classmethod
+    def of(cls, *, store: GatewayStore, blobs: Blobs, settings: GatewaySettings) -> _Parts:
+        links = Links(secrets=store, lifetime=settings.url_lifetime)
+        views = Views(blobs=blobs, links=links, base_url=settings.base_url)
+        return cls(Catalog(registry=store), Confirmations(outbox=store), links, views, Waits())
+
+
+def _routes(
+    parts: _Parts, *, store: GatewayStore, broker: Broker, blobs: Blobs, settings: GatewaySettings
+) -> list[Route]:
+    catalog, links, views, waits = parts.catalog, parts.links, parts.views, parts.waits
+    intake = Intake(
+        store=store,
+        broker=broker,
+        blobs=blobs,
+        confirmations=parts.confirmations,
+        inline_limit=settings.inline_limit,
+    )
+    submit = Submit(
+        catalog=catalog,
+        intake=intake,
+        file_inputs=FileInputs(files=store, links=links),
+        store=store,
+        views=views,
+        waits=waits,
+        settings=settings,
+    )
+    predictions = PredictionPages(store=store, broker=broker, views=views)
+    streams = Streams(store=store, blobs=blobs, views=views, links=links, waits=waits, keep_alive=settings.keep_alive)
+    models, document = ModelPages(catalog=catalog, views=views), Document(catalog=catalog, views=views)
+    health = Health(broker=broker, catalog=catalog)
+    files = FilePages(files=store, blobs=blobs, links=links, views=views, largest=settings.max_upload)
+    return [  # the first that fits is taken, so the busiest come first
+        *_prediction_routes(submit, predictions, streams),
+        *_other_routes(models, Deployments(catalog=catalog), health, document),
+        *_file_routes(files, Downloads(files=store, blobs=blobs, links=links)),
+        *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
+    ]
 
 
 def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: Streams) -> list[Route]:

@@ -32,8 +32,10 @@ from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
 from leveret.gateway import body, cancel_after, prefer
+from leveret.gateway.account import of
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
+from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.views import EMPTY, Views
 from leveret.gateway.waits import Waits
 
@@ -68,6 +70,7 @@ class Submit:
         *,
         catalog: Catalog,
         intake: Intake,
+        file_inputs: FileInputs,
         store: Predictions,
         views: Views,
         waits: Waits,
@@ -75,6 +78,7 @@ class Submit:
     ) -> None:
         self._catalog = catalog
         self._intake = intake
+        self._file_inputs = file_inputs
         self._store = store
         self._views = views
         self._waits = waits
@@ -98,10 +102,12 @@ class Submit:
     async def _submit(self, request: Request, served: Served, submission: Submission) -> Response:
         limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
         priority = _priority(submission.priority)
-        served.schema.check(submission.input)
-        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit)
+        value, base = served.schema.check(submission.input), self._views.base(request)
+        given = submission.input
+        if served.schema.places.any:
+            given = await self._file_inputs.resolved(served, given, value, account=of(request), base=base)
+        accepted = await self._intake.accept(served.card, given, priority=priority, limit=limit)
         prediction = replace(accepted.prediction, input=submission.input, input_blob=None)
-        base = self._views.base(request)
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
@@ -180,7 +186,7 @@ class Intake:
         prediction_id = new_id(now, os.urandom(10))
         blob = None
         if len(memoryview(given)) > self._inline_limit:
-            blob = await self._stored(f"inputs/{prediction_id}.json", given)
+            blob = await self._stored(f"inputs/{prediction_id}/input.json", given)
         prediction = Prediction(
             id=prediction_id,
             model=card.model,

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import Blob, Means, Prediction, Priority, Status
+from leveret.core.prediction import NULL, Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
+from leveret.gateway.files.links import Links
 
 EMPTY: Final = Raw(b"{}")
 """The input of a prediction whose input is kept as a blob."""
@@ -70,8 +71,9 @@ class PredictionView(Struct, frozen=True, kw_only=True):
 class Views:
     """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
 
-    def __init__(self, *, blobs: Blobs, base_url: str) -> None:
+    def __init__(self, *, blobs: Blobs, links: Links, base_url: str) -> None:
         self._blobs = blobs
+        self._links = links
         self._base_url = base_url.rstrip("/")
 
     def base(self, request: Request) -> str:
@@ -85,17 +87,31 @@ class Views:
         output that is gone raises BlobNotFound, since a success with nothing in it would be taken for the result.
         """
         if prediction.input_blob is None and prediction.output_blob is None:
-            return _encoder.encode(view(prediction, base))
-        input_, removed = await self.input(prediction)
+            return _encoder.encode(await self.listed(prediction, base))
+        input_, removed = await self.input(prediction, base)
         output = await self._whole(prediction.output, prediction.output_blob)
-        return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
+        shown = view(replace(prediction, input=input_, output=output), base, data_removed=removed)
+        return _encoder.encode(await self._linked(shown, prediction, base))
 
-    async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
+    async def listed(self, prediction: Prediction, base: str) -> PredictionView:
+        """The prediction as it stands in a list: what is kept as blobs stays empty."""
+        return await self._linked(view(prediction, base), prediction, base)
+
+    async def input(self, prediction: Prediction, base: str) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
         try:
-            return await self._whole(prediction.input, prediction.input_blob), False
+            return self._links.in_input(await self._whole(prediction.input, prediction.input_blob), base), False
         except BlobNotFound:
             return EMPTY, True
+
+    async def _linked(self, shown: PredictionView, prediction: Prediction, base: str) -> PredictionView:
+        """The same, with links to the files in it."""
+        input_, output = self._links.in_input(shown.input, base), shown.output
+        if output is not NULL:
+            output = await self._links.in_output(output, prediction, base)
+        if input_ is shown.input and output is shown.output:
+            return shown
+        return replace(shown, input=input_, output=output)
 
     async def _whole(self, inline: Raw, blob: Blob | None) -> Raw:
         """The value, from its blob if it has one. Raises BlobNotFound."""

@@ -29,6 +29,7 @@ from leveret.worker.hand import Hand
 from leveret.worker.patience import insist
 from leveret.worker.pool import Pool
 from leveret.worker.process import ModelProcess
+from leveret.worker.spool import Spool
 
 FAREWELL: Final = 1.0
 """Seconds that taking leave may take; without it the presence runs out with its lease."""
@@ -70,14 +71,27 @@ class Worker:
         self._registry = registry
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop)
         self._pace = Pace()
-        self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
-        self._pool = Pool(target=target, settings=settings, consuming=self._consumer)
+        self._spool = Spool(settings.spool_dir)
+        self._executor = Executor(
+            runs=runs, blobs=blobs, spool=self._spool, hand=self._hand, settings=settings, learn=self._pace.learn
+        )
+        self._pool = Pool(target=target, spool=self._spool.path, settings=settings, consuming=self._consumer)
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until drained. Raises UsageError, such as ModelLoadError when the target does not load."""
+        with self._spool.held():
+            await self._serve()
+
+    def drain(self) -> None:
+        """Finish within the grace; called again: hand everything back at once."""
+        if self._draining.is_set():
+            self._hurrying.set()
+        self._draining.set()
+
+    async def _serve(self) -> None:
         mistake: UsageError | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -90,12 +104,6 @@ class Worker:
             mistake = _first(errors)
         if mistake is not None:
             raise mistake
-
-    def drain(self) -> None:
-        """Finish within the grace; called again: hand everything back at once."""
-        if self._draining.is_set():
-            self._hurrying.set()
-        self._draining.set()
 
     async def _show_presence(self) -> None:
         """Announce the card once it is known whether the model can be set up, then show signs of life; take leave.

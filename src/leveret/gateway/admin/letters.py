@@ -54,8 +54,9 @@ class LetterPages:
         """One of them, with everything in it."""
         letter = await self._letter(request)
         prediction = asked(letter)
-        given, removed = (EMPTY, False) if prediction is None else await self._views.input(prediction)
-        return _json(detail(letter, self._views.base(request), given=given, data_removed=removed))
+        base = self._views.base(request)
+        given, removed = (EMPTY, False) if prediction is None else await self._views.input(prediction, base)
+        return _json(detail(letter, base, given=given, data_removed=removed))
 
     async def retry(self, request: Request) -> Response:
         """Run it again; answers the new prediction."""

@@ -19,8 +19,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from leveret.core import references
+from leveret.core.events import Entry, Output, Succeeded
 from leveret.core.ports import Secrets
 from leveret.core.prediction import BLOB_KEY, Blob, Prediction
 from leveret.core.references import Reference
@@ -69,7 +71,7 @@ class Links:
 
     async def in_output(self, json: Raw, prediction: Prediction, base: str) -> Raw:
         """The JSON with addresses for its files; only those of the prediction itself, whoever has written it."""
-        if not references.some(json):
+        if not references.STRINGS.some(json):
             return json
         expiry, key = self._expiry(), await self._secret()
         own = f"outputs/{prediction.id}/"
@@ -79,6 +81,18 @@ class Links:
             return _address(pack(reference), prediction.account, base, expiry, key) if mine else None
 
         return references.replaced(json, address)
+
+    async def in_entry(self, entry: Entry, prediction: Prediction, base: str) -> Entry:
+        """The entry of the prediction's log, with addresses for the files in its output."""
+        event = entry.event
+        match event:
+            case Output(chunks=chunks) if any(references.STRINGS.some(chunk) for chunk in chunks):
+                linked = [await self.in_output(chunk, prediction, base) for chunk in chunks]
+                return replace(entry, event=replace(event, chunks=linked))
+            case Succeeded(output=Raw() as output) if references.STRINGS.some(output):
+                return replace(entry, event=replace(event, output=await self.in_output(output, prediction, base)))
+            case _:
+                return entry
 
     def in_input(self, json: Raw, base: str) -> Raw:
         """The JSON with addresses that name its files, as their client gave them, and do not give access to them."""
