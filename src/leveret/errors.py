@@ -3,9 +3,10 @@
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound
-├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed
+├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed ·
+│                        UrlForbidden
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
-│                        GatewayUnreachable
+│                        GatewayUnreachable · HostUnresolved
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
@@ -139,6 +140,14 @@ class MethodNotAllowed(BadRequest):
     message = "{method} is not possible here; GET /openapi.json lists the methods of every endpoint"
 
 
+class UrlForbidden(BadRequest):
+    """A URL that this server does not call."""
+
+    code = "url_forbidden"
+    status = 422
+    message = "this server does not call that URL: {reason}"
+
+
 class Unavailable(LeveretError):
     """A part that is needed cannot be reached now; trying again later may work."""
 
@@ -183,6 +192,13 @@ class GatewayUnreachable(Unavailable):
         "no gateway answers at {url} ({reason}); start one with `leveret serve` or `leveret gateway`, or say where "
         "it is with --url or LEVERET_URL"
     )
+
+
+class HostUnresolved(Unavailable):
+    """The host of a URL has no address now."""
+
+    code = "host_unresolved"
+    message = "no address is known for the host {host!r} ({reason}); check its name, or try again later"
 
 
 class InvalidOutput(LeveretError):
