@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -95,6 +96,15 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = 15.0
 
 
+class OutboundSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls to URLs that clients choose."""
+
+    allow_http: Annotated[bool, Meta(description="whether plain http:// may be called, too")] = False
+    allow: Annotated[
+        str, Meta(description="networks beside the public internet that may be called, by commas, such as 10.0.0.0/8")
+    ] = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set; frozen once it is built."""
 
@@ -111,6 +121,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
 
     @property
     def embedded(self) -> bool:
@@ -171,6 +182,7 @@ def load(
             sources[name] = source
     settings = _built(merged)
     _check_beat(settings.worker, sources)
+    _check_networks(settings.outbound, sources)
     return settings
 
 
@@ -244,3 +256,13 @@ def _check_beat(worker: WorkerSettings, sources: Mapping[str, str]) -> None:
             source=sources.get(name, "the defaults"),
             reason=f"worker.beat ({worker.beat:g} s) must be less than half of worker.lease ({worker.lease:g} s)",
         )
+
+
+def _check_networks(outbound: OutboundSettings, sources: Mapping[str, str]) -> None:
+    try:
+        for network in filter(None, outbound.allow.split(",")):
+            ip_network(network.strip())
+    except ValueError as error:
+        raise InvalidSetting(
+            name="outbound.allow", source=sources.get("outbound.allow", "the defaults"), reason=str(error)
+        ) from error

@@ -4,9 +4,9 @@ LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound · UploadNotFound
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · FileTooLarge · LinkRefused ·
-│                        MethodNotAllowed
+│                        MethodNotAllowed · UrlForbidden
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
-│                        GatewayUnreachable
+│                        GatewayUnreachable · HostUnresolved
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InputUnreadable      a file in an input, or the input itself, that cannot be had
 ├── InvalidOutput        a model returned what cannot be passed on
@@ -165,6 +165,14 @@ class MethodNotAllowed(BadRequest):
     message = "{method} is not possible here; GET /openapi.json lists the methods of every endpoint"
 
 
+class UrlForbidden(BadRequest):
+    """A URL that this server does not call."""
+
+    code = "url_forbidden"
+    status = 422
+    message = "this server does not call that URL: {reason}"
+
+
 class Unavailable(LeveretError):
     """A part that is needed cannot be reached now; trying again later may work."""
 
@@ -217,6 +225,13 @@ class InputUnreadable(LeveretError):
     code = "input_unreadable"
     status = 422
     message = "{what} cannot be read: {reason}"
+
+
+class HostUnresolved(Unavailable):
+    """The host of a URL has no address now."""
+
+    code = "host_unresolved"
+    message = "no address is known for the host {host!r} ({reason}); check its name, or try again later"
 
 
 class InvalidOutput(LeveretError):
