@@ -80,6 +80,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     spool_dir: Annotated[
         str, Meta(description="folder for files on their way to and from models; empty: the system's temporary one")
     ] = ""
+    max_download: Annotated[Bytes, Meta(description="largest file that is fetched for an input, in bytes")] = (
+        1024 * 1024 * 1024
+    )
+    download_timeout: Annotated[Seconds, Meta(description="seconds that fetching a file for an input may take")] = 60.0
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 

@@ -9,6 +9,7 @@ LeveretError
 │                        GatewayUnreachable · HostUnresolved
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InputUnreadable      a file in an input, or the input itself, that cannot be had
+├── FetchFailed          a file in an input that its server did not give us
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
@@ -232,6 +233,14 @@ class HostUnresolved(Unavailable):
 
     code = "host_unresolved"
     message = "no address is known for the host {host!r} ({reason}); check its name, or try again later"
+
+
+class FetchFailed(LeveretError):
+    """A file could not be read from its URL."""
+
+    code = "fetch_failed"
+    status = 502
+    message = "the file at {url} cannot be read: {reason}"
 
 
 class InvalidOutput(LeveretError):

@@ -104,6 +104,7 @@ class Launcher:
             runs=backends.store,
             registry=backends.store,
             blobs=backends.blobs,
+            outbound=self._settings.outbound,
             admit=partial(self._admit, target),
         )
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import asyncio
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -14,46 +12,7 @@ import pytest
 from leveret.config import OutboundSettings
 from leveret.errors import UrlForbidden
 from leveret.outbound import Guard, Lookup, open_client
-
-LOOPBACK = OutboundSettings(allow_http=True, allow="127.0.0.1/32")
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Receiver:
-    """Answers every request alike and keeps what it was sent."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.connections = 0
-        self.heads: list[str] = []
-        self.port = 0
-        self._answer = answer
-        self._closing: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self._closing.append(writer)
-        try:
-            while True:
-                self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-                writer.write(self._answer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def close(self) -> None:
-        for writer in self._closing:
-            writer.close()
-            with suppress(ConnectionError, ssl.SSLError):
-                await writer.wait_closed()
-
-
-@asynccontextmanager
-async def receiving(answer: bytes = ANSWER, context: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    receiver = Receiver(answer)
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=context)
-    receiver.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield receiver
-        await receiver.close()
+from tests.outbound.servers import LOOPBACK, receiving
 
 
 def leading(*answers: Sequence[str]) -> Lookup:

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from leveret.backends.files import FileBlobs
 from leveret.core import references
 from leveret.core.events import Output
-from leveret.core.prediction import Blob, Status
+from leveret.core.prediction import Blob, Means, Status
 from leveret.core.references import Reference
 from leveret.core.streams import once
 from leveret.errors import InvalidSetting, StoreUnavailable
 from leveret.worker.spool import Spool
+from tests.outbound.servers import LOOPBACK, receiving
 from tests.worker.arrange import GATED, PATIENCE, QUICK, Embedded, appears, let_go, opened
 
 HARE = b"hare\x00\xff" * 100_000
@@ -185,6 +186,67 @@ class TestInputs:
             (given,) = await family.submit("local/echo", {"text": text})
 
             assert text == await family.output(given)
+
+
+class TestFetching:
+    """Files that are read from where a client says they are."""
+
+    async def test_a_url_is_read_before_the_run_begins(self, family: Embedded, spool: Path) -> None:
+        content = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nhare"
+        settings = replace(QUICK, spool_dir=str(spool))
+        async with receiving(content) as server, family.serving(family.model(MODEL) + ":look", settings, LOOPBACK):
+            url = f"http://127.0.0.1:{server.port}/a/hare.txt?token=secret"
+            (given,) = await family.submit("local/look", {"file": url})
+            look = await family.output(given)
+
+        assert isinstance(look, dict)
+        assert (4, "text/plain", "hare.txt", ".txt", True) == tuple(
+            look[name] for name in ("size", "type", "name", "ending", "same")
+        )
+        assert url not in json.dumps(look)
+
+    async def test_what_cannot_be_read_fails_its_prediction_and_says_where(self, family: Embedded) -> None:
+        async with (
+            receiving(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as server,
+            family.serving(family.model(MODEL) + ":look", QUICK, LOOPBACK),
+        ):
+            url = f"http://127.0.0.1:{server.port}/hare.txt"
+            (given,) = await family.submit("local/look", {"file": f"{url}?token=secret"})
+            failed = await family.result(given)
+
+        assert (Status.FAILED, f"the file at {url} cannot be read: its server answered 404") == (
+            failed.status,
+            failed.error,
+        )
+        assert "secret" not in failed.logs
+
+    async def test_nothing_is_read_from_where_the_guard_forbids(self, family: Embedded) -> None:
+        async with receiving(b"") as server, family.serving(family.model(MODEL) + ":look"):
+            given = await family.submit(
+                "local/look",
+                {"file": f"http://127.0.0.1:{server.port}/"},
+                {"file": f"HTTPS://localhost:{server.port}/"},
+                {"file": "https://169.254.169.254/latest/meta-data"},
+            )
+            results = [await family.result(one) for one in given]
+
+        assert {Status.FAILED} == {result.status for result in results}
+        assert all("this server does not call that URL" in str(result.error) for result in results)
+        assert 0 == server.connections
+
+    async def test_a_cancel_is_not_kept_waiting_by_a_slow_server(self, family: Embedded, spool: Path) -> None:
+        settings = replace(QUICK, spool_dir=str(spool))
+        slow = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhare"
+        async with receiving(slow) as server, family.serving(family.model(MODEL) + ":look", settings, LOOPBACK):
+            (given,) = await family.submit("local/look", {"file": f"http://127.0.0.1:{server.port}/hare.txt"})
+            async with asyncio.timeout(PATIENCE):
+                while not files(spool):
+                    await asyncio.sleep(0.01)
+            await family.cancel(given)
+            result = await family.result(given)
+
+        assert (Status.CANCELED, Means.NOT_BEGUN) == (result.status, result.stopped)
+        assert [] == files(spool)
 
 
 class TestOutputs:

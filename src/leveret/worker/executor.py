@@ -33,7 +33,7 @@ from leveret.core.prediction import Means
 from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import InputUnreadable, LeveretError
+from leveret.errors import FetchFailed, InputUnreadable, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
 from leveret.worker.hand import LOST_RECORD, Hand, Held, Unwanted
@@ -61,6 +61,7 @@ class Executor:
         *,
         runs: Runs,
         blobs: Blobs,
+        inputs: Inputs,
         spool: Spool,
         hand: Hand,
         settings: WorkerSettings,
@@ -69,7 +70,7 @@ class Executor:
         self._runs = runs
         self._blobs = blobs
         self._spool = spool
-        self._inputs = Inputs(blobs=blobs, spool=spool)
+        self._inputs = inputs
         self._outputs = Outputs(blobs=blobs, spool=spool, patience=hand.lease)
         self._hand = hand
         self._settings = settings
@@ -216,8 +217,9 @@ class Executor:
 
     async def _fetch(self, held: Held, places: Places) -> Item | None:
         try:
-            return self._item(held, await self._inputs.read(held.prediction, held.run, places))
-        except InputUnreadable as error:
+            content = await self._inputs.read(held.prediction, held.run, places, wanted=lambda: held.unwanted is None)
+            return self._item(held, content)
+        except (InputUnreadable, FetchFailed) as error:
             await self._settle([(held, Finish(Failed(time.time(), str(error), held.run.attempt)))])
         except (LeveretError, OSError) as error:
             reset = _uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY)

@@ -16,20 +16,24 @@ import structlog
 from msgspec import Raw
 from structlog.typing import FilteringBoundLogger
 
-from leveret.config import WorkerSettings
+from leveret.config import OutboundSettings, WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
 from leveret.core.ports import Blobs, Broker, Registry, Running, Runs
 from leveret.errors import Unavailable, Undecodable, UsageError
+from leveret.outbound import Fetcher, Guard
 from leveret.worker.batcher import Pace
 from leveret.worker.consumer import Consumer
 from leveret.worker.executor import Executor
 from leveret.worker.frames import Ready
 from leveret.worker.hand import Hand
+from leveret.worker.inputs import Inputs
 from leveret.worker.patience import insist
 from leveret.worker.pool import Pool
 from leveret.worker.process import ModelProcess
 from leveret.worker.spool import Spool
+
+DEFAULTS: Final = OutboundSettings()
 
 FAREWELL: Final = 1.0
 """Seconds that taking leave may take; without it the presence runs out with its lease."""
@@ -59,6 +63,7 @@ class Worker:
         runs: Runs,
         registry: Registry,
         blobs: Blobs,
+        outbound: OutboundSettings = DEFAULTS,
         admit: Callable[[str], None] = lambda model: None,
     ) -> None:
         """`admit` is told the model's name before anything is done under it, and may raise UsageError."""
@@ -72,8 +77,15 @@ class Worker:
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop)
         self._pace = Pace()
         self._spool = Spool(settings.spool_dir)
+        fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)
         self._executor = Executor(
-            runs=runs, blobs=blobs, spool=self._spool, hand=self._hand, settings=settings, learn=self._pace.learn
+            runs=runs,
+            blobs=blobs,
+            inputs=Inputs(blobs=blobs, spool=self._spool, fetcher=fetcher),
+            spool=self._spool,
+            hand=self._hand,
+            settings=settings,
+            learn=self._pace.learn,
         )
         self._pool = Pool(target=target, spool=self._spool.path, settings=settings, consuming=self._consumer)
         self._announced = asyncio.Event()
