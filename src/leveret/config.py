@@ -118,6 +118,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     blobs_dir: Annotated[
         str, Meta(description="folder that all processes share, for large values; empty: the store keeps them")
     ] = ""
+    blobs_url: Annotated[
+        str, Meta(description="bucket for large values, such as s3://bucket/path; empty: as blobs_dir says")
+    ] = ""
     namespace: Annotated[str, Meta(pattern="^[a-z0-9-]+$", description="first part of every queue and key")] = "leveret"
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
         "info"
