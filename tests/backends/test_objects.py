@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from leveret.backends import connect
 from leveret.backends.objects import PART, open_objects
+from leveret.config import Settings
 from leveret.core.ports import Blobs
 from leveret.core.prediction import Blob
 from leveret.core.streams import once
@@ -102,3 +105,11 @@ async def test_a_server_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPa
 def test_a_url_of_another_kind_is_a_mistake_in_the_settings(url: str) -> None:
     with pytest.raises(InvalidSetting, match="blobs_url"):
         open_objects(url)
+
+
+async def test_large_values_are_in_one_place(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path), blobs_url="s3://bucket", blobs_dir=str(tmp_path / "blobs"))
+
+    with pytest.raises(InvalidSetting, match="blobs_dir"):
+        async with connect(settings, patience=1.0):
+            pass

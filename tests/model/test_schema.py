@@ -108,6 +108,19 @@ def test_a_path_is_a_file_that_was_put_there_and_never_one_that_a_client_names(t
     assert "a file is an http(s): URL" in problems(paths, b'{"one": "/etc/passwd", "some": []}')
 
 
+@dataclass
+class Job:
+    data: Path
+
+
+def test_a_path_inside_of_a_class_is_refused() -> None:
+    def run(job: Job) -> str:
+        return job.data.read_text()
+
+    with pytest.raises(UnfitType, match=r"`job` .* any file in it.* leveret\.File"):
+        inputs(run)
+
+
 def drop_title(schema: Json) -> Json:
     assert isinstance(schema, dict)
     return {name: value for name, value in schema.items() if name != "title"}

@@ -27,6 +27,9 @@ Arguments: TypeAlias = dict[str, object]
 LISTED: Final = 20
 """How many problems an error lists; it counts the others."""
 
+_PATH: Final = b'"format":"path"'
+"""What a path has become that stands inside of a class: it would be a path on the worker's disk."""
+
 _CONFIG: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 _UNFIT: Final = (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, PydanticUserError)
@@ -106,7 +109,7 @@ def _compiled(inputs: Sequence[Input]) -> tuple[TypeAdapter[Arguments], bytes]:
         fields = {one.name: _field(one) for one in inputs}
         typed = with_config(_CONFIG)(TypedDict("Input", fields))  # type: ignore[operator]  # made at run time
         adapter: TypeAdapter[Arguments] = TypeAdapter(typed)
-        return adapter, to_json(adapter.json_schema(schema_generator=_Generator))
+        return adapter, _without_paths(to_json(adapter.json_schema(schema_generator=_Generator)))
     except _UNFIT as error:
         if len(inputs) > 1:
             for one in inputs:
@@ -114,8 +117,14 @@ def _compiled(inputs: Sequence[Input]) -> tuple[TypeAdapter[Arguments], bytes]:
         cause = error.message.partition(". ")[0]
         raise UnfitType(
             f"the type of the parameter `{inputs[0].name}` has no form in JSON ({cause}); use numbers, bool, str, "
-            "list, dict, Literal, an Enum, a dataclass, a pydantic model or leveret.File"
+            "list, dict, Literal, an Enum, a dataclass, a pydantic model or, also inside of these, leveret.File"
         ) from error
+
+
+def _without_paths(schema: bytes) -> bytes:
+    if _PATH in schema:
+        raise PydanticUserError("a client could name any file in it", code=None)
+    return schema
 
 
 def _field(one: Input) -> object:
