@@ -1,17 +1,19 @@
-# make run    serve the examples at http://127.0.0.1:8000, on one SQLite file
-# make test   everything, against private RabbitMQ and Redis instances
-# make chaos  real processes under faults for SECONDS=300, by the schedule of SEED=1, and a report
-# make check  format, lint, types, import contracts, file sizes
-# make bench  measure against a bare pipeline, Celery and taskiq
-# make lock   write the pinned requirements anew
+# make run        serve the examples at http://127.0.0.1:8000, on one SQLite file
+# make run-flask  a Flask app with its own queue, consumers and state, at http://127.0.0.1:5000
+# make test       everything, against private RabbitMQ and Redis instances
+# make chaos      real processes under faults for SECONDS=300, by the schedule of SEED=1, and a report
+# make check      format, lint, types, import contracts, file sizes
+# make bench      measure against a bare pipeline, Celery and taskiq
+# make lock       write the pinned requirements anew
 
-.PHONY: run test chaos check bench format lock services clean
+.PHONY: run run-flask test chaos check bench format lock services clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PORT ?= 8000
+JOBS ?= 2
 SECONDS ?= 300
 SEED ?= 1
 IMAGE := examples/images/invoice.png
@@ -44,8 +46,12 @@ run: .venv/run-installed
 	@echo
 	@$(BIN)/leveret serve examples/ocr.py examples/factorial.py --port $(PORT)
 
+run-flask: PORT := $(if $(filter file,$(origin PORT)),5000,$(PORT))
+run-flask: .venv/run-installed services
+	@PORT=$(PORT) $(BIN)/python examples/flask_factorial
+
 test: .venv/dev-installed services
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: .venv/dev-installed services
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from leveret import sweeper as sweeper_module
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.config import SweeperSettings
 from leveret.core.events import Reset, Succeeded, name
-from leveret.core.ports import Broker, Claimed, Finished, Pulse, Running
+from leveret.core.ports import Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
+from leveret.gateway.files.links import Links
+from leveret.gateway.views import Views
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from leveret.uploads import Uploads
 from tests.worker.arrange import PATIENCE, Embedded, opened, take_one
@@ -39,11 +42,19 @@ async def family(tmp_path: Path) -> AsyncIterator[Embedded]:
         yield family
 
 
-def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: Broker | None = None) -> Sweeper:
-    broker = broker or family.broker
-    rejections = Rejections(broker=broker, store=family.store)
-    uploads = Uploads(files=family.store, blobs=family.blobs, hold=settings.hold)
-    return Sweeper(upkeep=family.store, broker=broker, rejections=rejections, uploads=uploads, settings=settings)
+def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: SqliteBroker | None = None) -> Sweeper:
+    asked, store = broker or family.broker, family.store
+    replies = Replies(broker=asked, store=store, show=shown(family), hold=60.0)
+    rejections = Rejections(broker=asked, store=store)
+    uploads = Uploads(files=store, blobs=family.blobs, hold=settings.hold)
+    return Sweeper(
+        upkeep=store, broker=asked, rejections=rejections, replies=replies, uploads=uploads, settings=settings
+    )
+
+
+def shown(family: Embedded) -> Callable[[Prediction], Awaitable[bytes]]:
+    links = Links(secrets=family.store, lifetime=60.0)
+    return Views(blobs=family.blobs, links=links, base_url="").message
 
 
 async def unconfirmed(family: Embedded) -> Prediction:
@@ -114,8 +125,7 @@ async def test_what_waits_past_a_deadline_is_ended_even_while_the_broker_is_away
 ) -> None:
     prediction = await bounded(family, start_by=start_by, deadline=deadline)
 
-    away = Away(family.database)
-    await sweeper(family, broker=away).sweep()
+    await sweeper(family, broker=Away(family.database)).sweep()
 
     record = await family.store.get(prediction.id)
     assert (Status.CANCELED, "deadline passed before it started") == (record.status, record.error)

@@ -26,8 +26,12 @@ Given: TypeAlias = Mapping[str, Value]
 FILE: Final = Path("leveret.toml")
 _PREFIX: Final = "LEVERET_"
 
-FOR_CLIENTS: Final = frozenset({"LEVERET_URL"})
-"""Variables that are no options of a process here: they tell commands where a gateway is."""
+FOR_CLIENTS: Final = frozenset({"LEVERET_URL", "LEVERET_TOKEN", "LEVERET_WEBHOOK_SECRET"})
+"""Variables that are no options of a process here: they tell clients where a gateway is, who they are, and whom they
+believe."""
+
+GATEWAY_URL: Final = "http://127.0.0.1:8000"
+"""Where clients look for a gateway if nobody tells them."""
 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
@@ -45,7 +49,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     )
     url_lifetime: Annotated[Seconds, Meta(description="seconds that a link to a file can be used, at least")] = 3600.0
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
-    keep_alive: Annotated[Seconds, Meta(description="seconds between the comments of a silent stream")] = 15.0
+    keep_alive: Annotated[Seconds, Meta(description="seconds between signs of life on a silent stream or socket")] = (
+        15.0
+    )
+    max_watches: Annotated[int, Meta(ge=1, description="predictions that one socket may watch at once")] = 1000
     inline_limit: Annotated[Bytes, Meta(description="inputs larger than this, in bytes, become blobs")] = 64 * 1024
     patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
         2.0

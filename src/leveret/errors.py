@@ -2,9 +2,9 @@
 
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
-│                        DeadLetterNotFound · UploadNotFound
+│                        DeadLetterNotFound · UploadNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · FileTooLarge · LinkRefused ·
-│                        MethodNotAllowed · UrlForbidden
+│                        MethodNotAllowed · UrlForbidden · UpgradeRequired · TooManyWatches
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable · HostUnresolved
 ├── BlobDamaged          a stored value that is not what was put there
@@ -13,11 +13,17 @@ LeveretError
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
+├── NotEnded             a prediction that cannot be run again yet
+├── InputRemoved         a prediction that cannot be run again any more
+├── BadSignature         a webhook that is not signed as it should be
 ├── GatewayRefused       what a gateway has answered a client instead of what it asked for
+├── NoResult             ModelFailed · PredictionCanceled, in leveret.client: they carry the prediction
+├── StillRunning         a prediction that a client has waited for as long as it wanted
+├── StreamReset          a stream whose beginning no longer counts
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
 ├── Unhealthy            a model that says of itself that it cannot run now
-└── UsageError           InvalidSetting · DuplicateModel · ModelLoadError · DataFolderInUse
+└── UsageError           InvalidSetting · InvalidArgument · DuplicateModel · ModelLoadError · DataFolderInUse
 
 Each class has a stable `code`, the HTTP `status` it is answered with, and a message that says what happened
 and what to do next. What an error is about travels as data: `raise PredictionNotFound(prediction_id=...)`.
@@ -97,6 +103,13 @@ class UploadNotFound(NotFound):
     message = "there is no file {upload_id!r}: it never was one, or it has expired or was deleted"
 
 
+class NoReplyQueue(NotFound):
+    """Nobody waits for a reply in this queue."""
+
+    code = "no_reply_queue"
+    message = "there is no queue {queue!r} for the reply: who asked is gone, or uses another broker"
+
+
 class BlobDamaged(LeveretError):
     """A large value is not what was stored."""
 
@@ -172,6 +185,22 @@ class UrlForbidden(BadRequest):
     code = "url_forbidden"
     status = 422
     message = "this server does not call that URL: {reason}"
+
+
+class UpgradeRequired(BadRequest):
+    """The endpoint is a socket, and the request did not ask for one."""
+
+    code = "upgrade_required"
+    status = 426
+    message = "{path} is a WebSocket; connect with a client for these, and let proxies pass on the header Upgrade"
+
+
+class TooManyWatches(BadRequest):
+    """A connection watches as many predictions as it may."""
+
+    code = "too_many_watches"
+    status = 429
+    message = "this connection watches {limit} predictions, as many as it may; unwatch some, or open another one"
 
 
 class Unavailable(LeveretError):
@@ -266,11 +295,59 @@ class NotRetriable(LeveretError):
     message = "the dead letter {letter_id!r} is no prediction, so there is nothing to run; look at it, then purge it"
 
 
+class NotEnded(LeveretError):
+    """A prediction shall be run again and has not ended yet."""
+
+    code = "not_ended"
+    status = 409
+    message = "the prediction {prediction_id!r} is {state}; wait for its end, or cancel it, before it is run again"
+
+
+class InputRemoved(LeveretError):
+    """A prediction shall be run again and its input is no longer kept."""
+
+    code = "input_removed"
+    status = 409
+    message = "the input of {prediction_id!r} is no longer kept, so it cannot be run again; submit it anew"
+
+
+class BadSignature(LeveretError):
+    """A webhook that nobody should believe."""
+
+    code = "bad_signature"
+    status = 401
+    message = "the webhook is not believed: {reason}"
+
+
 class GatewayRefused(LeveretError):
-    """A gateway has answered something else than what was asked of it."""
+    """A gateway has answered something else than what was asked of it, and not with an error that is known here."""
 
     code = "gateway_refused"
     message = "{detail}"
+
+
+class NoResult(LeveretError):
+    """A prediction has ended without a result."""
+
+    code = "no_result"
+    message = "the prediction has ended without a result"
+
+
+class StillRunning(LeveretError):
+    """A prediction has not ended, and its client waits no longer."""
+
+    code = "still_running"
+    message = "the prediction {prediction_id!r} is still {state}; it goes on: wait for it again, or cancel it"
+
+
+class StreamReset(LeveretError):
+    """A run that had put something out has ended without a result; another one begins from the start."""
+
+    code = "stream_reset"
+    message = (
+        "run {attempt} of the prediction {prediction_id!r} came to nothing ({reason}) and what it has put out no "
+        "longer counts; stream it again for what the next run puts out"
+    )
 
 
 class Undecodable(LeveretError):
@@ -307,6 +384,13 @@ class InvalidSetting(UsageError):
 
     code = "invalid_setting"
     message = "the setting {name} from {source} is not valid: {reason}"
+
+
+class InvalidArgument(UsageError):
+    """An input on the command line is not what the model takes."""
+
+    code = "invalid_argument"
+    message = "{word!r} cannot be an input: {reason}"
 
 
 class DuplicateModel(UsageError):

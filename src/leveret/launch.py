@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Final
 
 import uvicorn
 
@@ -16,14 +15,15 @@ from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
+from leveret.gateway.files.links import Links
+from leveret.gateway.server import server_config
+from leveret.gateway.views import Views
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from leveret.uploads import Uploads
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
-
-_CLOSE_AFTER: Final = 5
-"""Seconds that open HTTP connections get when the gateway stops."""
 
 
 class Launcher:
@@ -81,22 +81,26 @@ class Launcher:
 
     async def _run(self, backends: Backends, listener: socket.socket | None) -> None:
         settings = self._settings
-        self._workers = [self._worker(target, backends) for target in self._targets]
+        replies = _replies(settings, backends)
+        self._workers = [self._worker(target, backends, replies) for target in self._targets]
         if listener is not None:
             self._server = _server(settings.gateway, backends)
             self.url = settings.gateway.base_url or _address(listener)
         if self._stopping.is_set():
             return
-        async with asyncio.TaskGroup() as background, asyncio.TaskGroup() as roles:
-            for worker in self._workers:
-                roles.create_task(self._work(worker))
-            tasks = [background.create_task(self._announce())]
-            if self._server is not None and listener is not None:
-                roles.create_task(self._serve(self._server, listener))
-                tasks.append(background.create_task(_sweeper(settings.sweeper, backends).run()))
-            roles.create_task(self._end(tasks))
+        async with asyncio.TaskGroup() as background:
+            replying = background.create_task(replies.run())
+            async with asyncio.TaskGroup() as roles:
+                for worker in self._workers:
+                    roles.create_task(self._work(worker))
+                tasks = [background.create_task(self._announce())]
+                if self._server is not None and listener is not None:
+                    roles.create_task(self._serve(self._server, listener))
+                    tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
+                roles.create_task(self._end(tasks))
+            replying.cancel()
 
-    def _worker(self, target: str, backends: Backends) -> Worker:
+    def _worker(self, target: str, backends: Backends, replies: Replies) -> Worker:
         return Worker(
             target=target,
             settings=self._settings.worker,
@@ -106,6 +110,7 @@ class Launcher:
             blobs=backends.blobs,
             outbound=self._settings.outbound,
             admit=partial(self._admit, target),
+            reply=replies.add,
         )
 
     def _admit(self, target: str, model: str) -> None:
@@ -170,23 +175,25 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
     app = create_app(
         store=backends.store, broker=backends.broker, blobs=backends.blobs, settings=settings, closing=closing
     )
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_CLOSE_AFTER,
-    )
-    return _Server(config, closing=closing)
+    return _Server(server_config(app, settings), closing=closing)
 
 
-def _sweeper(settings: SweeperSettings, backends: Backends) -> Sweeper:
+def _replies(settings: Settings, backends: Backends) -> Replies:
+    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
+    views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url)
+    return Replies(broker=backends.broker, store=backends.store, show=views.message, hold=settings.sweeper.hold)
+
+
+def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) -> Sweeper:
     rejections = Rejections(broker=backends.broker, store=backends.store)
     uploads = Uploads(files=backends.store, blobs=backends.blobs, hold=settings.hold)
     return Sweeper(
-        upkeep=backends.store, broker=backends.broker, rejections=rejections, uploads=uploads, settings=settings
+        upkeep=backends.store,
+        broker=backends.broker,
+        rejections=rejections,
+        replies=replies,
+        uploads=uploads,
+        settings=settings,
     )
 
 

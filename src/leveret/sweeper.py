@@ -6,7 +6,8 @@
 4. What waits long while its lane is empty gets a message again: a queue was deleted or emptied, or the broker's
    disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
 5. What the broker has given up becomes a dead letter.
-6. Clients' files that have expired are removed.
+6. Replies that are still owed to who asked over AMQP are sent.
+7. Clients' files that have expired are removed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction, Status
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.uploads import Uploads
 
 LIMIT: Final = 1000
@@ -53,12 +55,14 @@ class Sweeper:
         broker: Broker,
         rejections: Rejections,
         uploads: Uploads,
+        replies: Replies,
         settings: SweeperSettings,
     ) -> None:
         self._upkeep = upkeep
         self._broker = broker
         self._rejections = rejections
         self._uploads = uploads
+        self._replies = replies
         self._settings = settings
 
     async def run(self) -> None:
@@ -85,6 +89,7 @@ class Sweeper:
         revived = await self._publish(lapsed, "its worker was lost")
         stranded = await self._publish(await self._stranded(), "its lane has lost it")
         await self._rejections.collect()
+        await self._replies.collect()
         return len(sent) + len(revived) + len(stranded)
 
     async def _end_overdue(self) -> None:

@@ -20,6 +20,7 @@ def test_a_seed_decides_the_schedule_and_a_longer_one_begins_with_a_shorter_one(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_whatever_strikes_nothing_is_lost_doubled_or_stuck() -> None:
     folder = Path(tempfile.mkdtemp(prefix="leveret-chaos-"))  # it stays when the trial fails

@@ -203,7 +203,7 @@ def test_what_is_not_said_clearly_does_nothing(arguments: tuple[str, ...]) -> No
 def test_where_no_gateway_is_it_says_so() -> None:
     nowhere, nonsense = (leveret("dead", "list", "--url", url) for url in ("http://127.0.0.1:1", "nonsense"))
 
-    assert 1 == nowhere.returncode
+    assert 3 == nowhere.returncode
     assert nowhere.stderr.startswith("error (gateway_unreachable): no gateway answers at http://127.0.0.1:1 (")
     assert 2 == nonsense.returncode
     assert nonsense.stderr.startswith("error (invalid_setting): the setting url from --url or LEVERET_URL")

@@ -20,7 +20,7 @@ from replicate.prediction import Prediction
 
 from tests.clients.models import TEXTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]
 
 PATIENCE = 20.0
 

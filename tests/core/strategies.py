@@ -18,7 +18,7 @@ from leveret.core.events import (
     Succeeded,
     Why,
 )
-from leveret.core.prediction import Blob, Means, Prediction, Priority
+from leveret.core.prediction import Blob, Means, Prediction, Priority, ReplyTo
 
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 attempts = st.integers(min_value=1, max_value=4)
@@ -92,4 +92,5 @@ submissions = st.builds(
     attempt=st.integers(0, 3),
     charged=st.integers(0, 3),
     input_blob=st.none() | blobs,
+    reply_to=st.none() | st.builds(ReplyTo, st.text(min_size=1, max_size=8), st.text(max_size=8)),
 )

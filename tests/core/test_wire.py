@@ -62,6 +62,13 @@ def test_foreign_bytes_are_refused_cleanly(body: bytes) -> None:
         (b'{"id":"a","model":"local/m","input":{},"created_at":1e300}', "`created_at`"),
         (b'{"id":"a","model":"local/m","input":{},"created_at":1,"start_by":-1}', "`start_by`"),
         (b'{"id":"a","model":"local/m","input":{},"created_at":1,"deadline":1e12}', "`deadline`"),
+        (b'{"id":"a","model":"local/m","input":{},"created_at":1,"reply_to":{"queue":""}}', "`reply_to`"),
+        (b'{"id":"a","model":"local/m","input":{},"created_at":1,"reply_to":{"queue":"%s"}}' % (b"q" * 256), "255"),
+        (
+            b'{"id":"a","model":"local/m","input":{},"created_at":1,"reply_to":{"queue":"q","correlation_id":"%s"}}'
+            % ("é" * 128).encode(),
+            "255",
+        ),
         (b'{"id":"a","model":"local/m","input":{"text":"\xff"},"created_at":1}', "utf-8"),
         (b'{"id":"a","model":"local/m","created_at":1}', "input"),
         (b'{"id":"a","model":"local/m","input":' + b"[" * 100_000, "input is too|recursion|truncated"),

@@ -25,6 +25,7 @@ from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
 from leveret.gateway.app import create_app
+from leveret.gateway.server import server_config
 
 T = TypeVar("T")
 
@@ -228,11 +229,10 @@ async def serving(
         store, broker, blobs = Store(database), Broker(database), FileBlobs(folder / "blobs")
         await store.announce(ECHO, worker="w1", lease=_LEASE)
         await broker.declare(ECHO.model)
-        app = create_app(
-            store=store, broker=broker, blobs=blobs, settings=settings or GatewaySettings(), closing=closing
-        )
+        settings = settings or GatewaySettings()
+        app = create_app(store=store, broker=broker, blobs=blobs, settings=settings, closing=closing)
         async with (
-            _served(uvicorn.Config(app, lifespan="on", http="httptools", log_config=None)) as url,
+            _served(server_config(app, settings)) as url,
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
         ):
             yield Gateway(url=url, client=client, database=database, store=store, broker=broker, blobs=blobs)

@@ -133,3 +133,34 @@ async def test_an_error_in_the_block_is_not_swallowed() -> None:
             raise TimeoutError
 
     assert isinstance(caught.value.exceptions[0], TimeoutError)
+
+
+async def test_a_prediction_that_is_asked_for_is_answered_when_it_has_ended(gateway: Gateway) -> None:
+    prediction_id = await gateway.create()
+    answer = asyncio.create_task(gateway.client.get(f"/v1/predictions/{prediction_id}", headers={"prefer": "wait=9"}))
+    await eventually(gateway.followers, lambda count: count == 1)
+    await gateway.worker.succeed(await gateway.worker.start(prediction_id))
+
+    prediction = (await answer).json()
+
+    assert ("succeeded", "done") == (prediction["status"], prediction["output"])
+    assert "wait=9" == (await answer).headers["preference-applied"]
+
+
+async def test_a_prediction_that_is_asked_for_is_answered_as_it_is_when_the_time_is_up(gateway: Gateway) -> None:
+    prediction_id = await gateway.create()
+    await gateway.worker.start(prediction_id)
+
+    answer = await gateway.client.get(f"/v1/predictions/{prediction_id}", headers={"prefer": "wait=0.05"})
+
+    assert (200, "processing") == (answer.status_code, answer.json()["status"])
+    assert 0 == await gateway.followers()
+
+
+async def test_what_has_ended_is_answered_at_once(gateway: Gateway) -> None:
+    prediction_id = await gateway.create()
+    await gateway.worker.succeed(await gateway.worker.start(prediction_id))
+
+    answer = await gateway.client.get(f"/v1/predictions/{prediction_id}", headers={"prefer": "wait=9"})
+
+    assert "succeeded" == answer.json()["status"]

@@ -15,7 +15,7 @@ from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
 from tests.system.program import QUICK, Program, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]
 
 Shown: TypeAlias = dict[str, object]
 Serving: TypeAlias = Callable[[Path], AbstractContextManager[str]]

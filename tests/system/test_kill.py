@@ -14,7 +14,7 @@ from leveret.testing.redis_server import RedisServer
 from tests.system.load import Load
 from tests.system.program import QUICK, Program, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
 
 COUNT = 2000
 MODEL = """

@@ -18,7 +18,7 @@ from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
 from tests.system.program import QUICK, Program, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(420)]
 
 Shown: TypeAlias = dict[str, object]
 

@@ -15,6 +15,7 @@ from leveret.config import SweeperSettings
 from leveret.core.ports import Claimed
 from leveret.core.prediction import Prediction
 from leveret.rejections import Rejections
+from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from leveret.testing.conformance.arrange import LONG, a_prediction
 from leveret.testing.conformance.steps import MODEL, eventually, take_one
@@ -66,8 +67,13 @@ def delete_lane(server: RabbitServer, namespace: str) -> None:
 
 def a_sweeper(store: RedisStore, broker: RabbitBroker) -> Sweeper:
     rejections = Rejections(broker=broker, store=store)
+    replies = Replies(broker=broker, store=store, show=show, hold=NOW.hold)
     uploads = Uploads(files=store, blobs=FileBlobs(Path("unused")), hold=NOW.hold)
-    return Sweeper(upkeep=store, broker=broker, rejections=rejections, uploads=uploads, settings=NOW)
+    return Sweeper(upkeep=store, broker=broker, rejections=rejections, replies=replies, uploads=uploads, settings=NOW)
+
+
+async def show(prediction: Prediction) -> bytes:
+    return prediction.id.encode()
 
 
 async def test_what_waited_in_a_deleted_lane_is_queued_again_in_a_new_one(

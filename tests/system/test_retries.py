@@ -17,7 +17,7 @@ from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
 from tests.system.program import QUICK, Program, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(180)]
 
 PATIENCE: Final = 60.0
 RUNS: Final = 2

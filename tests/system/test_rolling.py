@@ -16,7 +16,7 @@ from leveret.testing.redis_server import RedisServer
 from tests.system.load import Load
 from tests.system.program import QUICK, Program, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
 
 RATE: Final = 20.0
 PATIENCE: Final = 60.0

@@ -16,7 +16,7 @@ import pytest
 
 from tests.system.site import Site, apart, embedded
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
 
 Serving: TypeAlias = Callable[[Path, str], AbstractContextManager[Site]]
 

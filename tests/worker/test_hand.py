@@ -194,7 +194,7 @@ class Stopped:
 
 
 def a_hand(family: Family, stop: Callable[[Running], None] = lambda run: None) -> Hand:
-    return Hand(runs=family.store, worker="w1", lease=60.0, stop=stop)
+    return Hand(runs=family.store, worker="w1", lease=60.0, stop=stop, reply=lambda prediction: None)
 
 
 async def claimed(family: Family, held: Held, *, hand: Hand, lease: float) -> Held:

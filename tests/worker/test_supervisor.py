@@ -30,8 +30,8 @@ def echo(n: int) -> int:
 
 
 def model_processes() -> list[psutil.Process]:
-    """Those that belong to this process, which may be the parent of a private server too."""
-    return [child for child in psutil.Process().children(recursive=True) if CHILD in child.cmdline()]
+    """The model processes of this process itself: it may be the parent of whole servers too."""
+    return [child for child in psutil.Process().children() if CHILD in child.cmdline()]
 
 
 async def test_a_prediction_is_run_recorded_and_acknowledged(family: Family) -> None:

@@ -15,27 +15,27 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
-from leveret.cli import dead
-from leveret.cli.output import say
+from leveret.cli import changes, dead, exits, lists
+from leveret.cli.output import harmless, say
+from leveret.cli.predict import predict
+from leveret.cli.watch import watch
 from leveret.config import Option, Settings, Value
-from leveret.errors import InvalidSetting, LeveretError, UsageError
+from leveret.errors import InvalidSetting, LeveretError
 from leveret.launch import Launcher
 from leveret.observe import configure_logging
 
 Targets: TypeAlias = Annotated[list[str], typer.Argument(help="file.py, file.py:name or package.module:name")]
 Command: TypeAlias = Callable[..., None]
 
-EXIT_FAILURE: Final = 1
-EXIT_USAGE: Final = 2
+_SERVERS: Final = "Servers"
+_PREDICTIONS: Final = "Predictions, of a running gateway"
 
 app = typer.Typer(
     name="leveret",
     help="Put a Python AI model behind RabbitMQ. Options may also stand in leveret.toml or in LEVERET_* variables.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-app.add_typer(dead.app)
 
 
 def main() -> None:
@@ -43,8 +43,8 @@ def main() -> None:
     try:
         app()
     except LeveretError as error:
-        say(Text.assemble(("error", "red"), f" ({error.code}): {error}"))
-        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE)
+        say(Text.assemble(("error", "red"), f" ({error.code}): {harmless(str(error))}"))
+        sys.exit(exits.code(error))
 
 
 def _with_options(*sections: str) -> Callable[[Command], Command]:
@@ -77,14 +77,14 @@ def _parameter(name: str, row: Option) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVERS)
 @_with_options("gateway", "worker", "sweeper", "outbound")
 def serve(targets: Targets, *, settings: Settings) -> None:
     """Serve models with everything in one process: gateway, workers and sweeper."""
     _run(Launcher, settings, gateway=True, targets=targets)
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVERS)
 @_with_options("gateway", "sweeper", "outbound")
 def gateway(*, settings: Settings) -> None:
     """Run a gateway alone, on RabbitMQ and Redis. Any number may run."""
@@ -92,7 +92,7 @@ def gateway(*, settings: Settings) -> None:
     _run(Launcher, settings, gateway=True, targets=())
 
 
-@app.command()
+@app.command(rich_help_panel=_SERVERS)
 @_with_options("worker")
 def worker(targets: Targets, *, settings: Settings) -> None:
     """Run a worker for each target, on RabbitMQ and Redis. Any number may run."""
@@ -134,3 +134,8 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
         say(Text(f"  API         curl {launched.url}/openapi.json"))
     else:
         say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
+
+
+for _command in (predict, watch, lists.list_, lists.show, changes.cancel, changes.retry, lists.models, lists.queues):
+    app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
+app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)

@@ -5,28 +5,24 @@ It asks the gateway by HTTP and opens no store: the embedded database belongs to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 import typer
 from rich.text import Text
 
-from leveret.cli.output import dump, harmless, say, tabulate, tell
-from leveret.errors import DeadLetterNotFound, GatewayRefused
+from leveret.cli.output import dump, first_line, say, tabulate, tell
+from leveret.cli.remote import Json, Model, Url, connected, each
+from leveret.config import GATEWAY_URL
 
 if TYPE_CHECKING:
     from leveret.client.letters import Letters
 
-DEFAULT_URL: Final = "http://127.0.0.1:8000"
-
 Ids: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="their ids")]
 All: TypeAlias = Annotated[bool, typer.Option("--all", help="all there are, or all of --model")]
-Model: TypeAlias = Annotated[str | None, typer.Option("--model", help="only those of this model, owner/name")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="print JSON")]
-Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="LEVERET_URL", help="where the gateway is")]
 
 app = typer.Typer(name="dead", no_args_is_help=True, help="What has failed for good: list, show, retry, purge.")
 
@@ -37,7 +33,7 @@ def list_(
     model: Model = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="how many at most")] = 100,
     json: Json = False,
-    url: Url = DEFAULT_URL,
+    url: Url = GATEWAY_URL,
 ) -> None:
     """List the dead letters, newest first."""
     with _letters(url) as letters:
@@ -46,7 +42,7 @@ def list_(
     if json:
         dump(shown)
     elif shown:
-        rows = [[one.id, one.model or "-", one.why or "-", one.failed_at, _first_line(one.error)] for one in shown]
+        rows = [[one.id, one.model or "-", one.why or "-", one.failed_at, first_line(one.error)] for one in shown]
         tabulate(["id", "model", "why", "failed", "error"], rows)
     else:
         say(Text("there are no dead letters"))
@@ -56,7 +52,7 @@ def list_(
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")], *, json: Json = False, url: Url = DEFAULT_URL
+    letter_id: Annotated[str, typer.Argument(metavar="ID")], *, json: Json = False, url: Url = GATEWAY_URL
 ) -> None:
     """Show one, with its input, or with what stood in the queue."""
     with _letters(url) as letters:
@@ -83,13 +79,13 @@ def retry(
     everything: All = False,
     model: Model = None,
     json: Json = False,
-    url: Url = DEFAULT_URL,
+    url: Url = GATEWAY_URL,
 ) -> None:
     """Run them again, each as a new prediction."""
     chosen = _chosen(ids, everything=everything, model=model)
     with _letters(url) as letters:
         if chosen:
-            _each(chosen, letters.retry, word="retried", json=json)
+            each(chosen, letters.retry, word="retried", json=json)
             return
         done = letters.retry_all(model=model)
     if json:
@@ -107,13 +103,13 @@ def purge(
     everything: All = False,
     model: Model = None,
     json: Json = False,
-    url: Url = DEFAULT_URL,
+    url: Url = GATEWAY_URL,
 ) -> None:
     """Throw them away. Their predictions stay as they are."""
     chosen = _chosen(ids, everything=everything, model=model)
     with _letters(url) as letters:
         if chosen:
-            _each(chosen, letters.purge, word="purged", json=json)
+            each(chosen, letters.purge, word="purged", json=json)
             return
         purged = letters.purge_all(model=model)
     if json:
@@ -131,34 +127,7 @@ def _chosen(ids: list[str] | None, *, everything: bool, model: str | None) -> li
     return ids or []
 
 
-def _each(ids: list[str], do: Callable[[str], str | None], *, word: str, json: bool) -> None:
-    """Do it with each of them; one that is refused keeps the others from nothing. Exits with 1 if one was."""
-    done: dict[str, str | None] = {}
-    refused: dict[str, str] = {}
-    for letter_id in ids:
-        try:
-            done[letter_id] = do(letter_id)
-        except (GatewayRefused, DeadLetterNotFound) as error:
-            refused[letter_id] = str(error)
-    if json:
-        dump({word: done if word == "retried" else list(done), "refused": refused})
-    else:
-        for letter_id, fresh in done.items():
-            tell(f"{word} {letter_id}" + (f" as {fresh}" if fresh else ""))
-        for reason in refused.values():
-            say(Text.assemble(("error", "red"), f": {harmless(reason)}"))
-    if refused:
-        raise typer.Exit(1)
-
-
 @contextmanager
 def _letters(url: str) -> Iterator[Letters]:
-    from leveret.client.connection import Connection  # noqa: PLC0415 - its driver takes as long to load as all else
-    from leveret.client.letters import Letters  # noqa: PLC0415
-
-    with Connection(url) as connection:
-        yield Letters(connection)
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+    with connected(url) as client:
+        yield client.letters

@@ -46,6 +46,11 @@ def dump(content: object) -> None:
     sys.stdout.write(_encoder.encode(content).decode() + "\n")
 
 
+def first_line(text: str) -> str:
+    """What of a text stands in a table."""
+    return text.partition("\n")[0]
+
+
 def harmless(text: str) -> str:
     """The text with what a terminal would obey written out: errors and foreign messages are anybody's."""
     return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

@@ -1,1 +1,23 @@
-"""The client: Leveret's HTTP API for programs that are not the gateway."""
+"""The client: Leveret's HTTP API for programs that are not the gateway.
+
+`Client` blocks, `AsyncClient` is for event loops; both do the same, and what they do stands once, in `api.py` and the
+modules below it.
+"""
+
+from leveret.client.answers import Model, Queue
+from leveret.client.async_client import AsyncClient, AsyncHandle
+from leveret.client.client import Client, Handle
+from leveret.client.prediction import JSON, ModelFailed, Prediction, PredictionCanceled
+
+__all__ = [
+    "JSON",
+    "AsyncClient",
+    "AsyncHandle",
+    "Client",
+    "Handle",
+    "Model",
+    "ModelFailed",
+    "Prediction",
+    "PredictionCanceled",
+    "Queue",
+]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Raw, Struct
 
-from leveret.client.connection import Connection
+from leveret.client.caller import Caller
+from leveret.client.exchange import Request, finish
 from leveret.core.prediction import PREDICTION_ID
 from leveret.errors import DeadLetterNotFound
+
+T = TypeVar("T")
 
 _PATH: Final = "/admin/v1/dead"
 
@@ -45,19 +48,16 @@ class Retried(Struct, frozen=True):
 
 
 class Letters:
-    """The dead letters of one gateway. Every call may raise GatewayUnreachable or GatewayRefused.
+    """The dead letters of one gateway. What is no id at all raises DeadLetterNotFound."""
 
-    What is no id at all raises DeadLetterNotFound.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
 
     def list(self, *, model: str | None = None) -> Iterator[Letter]:
         """All of them, newest first, page by page."""
         cursor = None
         while True:
-            page = self._connection.call("GET", _PATH, answer=_Page, parameters={"cursor": cursor, "model": model})
+            page = self._call("GET", _PATH, _Page, cursor=cursor, model=model)
             yield from page.results
             if page.next is None:
                 return
@@ -65,19 +65,18 @@ class Letters:
 
     def get(self, letter_id: str) -> LetterDetail:
         """One of them, with everything in it."""
-        return self._connection.call("GET", _one(letter_id), answer=LetterDetail)
+        return self._call("GET", _one(letter_id), LetterDetail)
 
     def retry(self, letter_id: str) -> str:
         """Run it again; the id of the new prediction."""
-        return self._connection.call("POST", _one(letter_id) + "/retry", answer=_Prediction).id
+        return self._call("POST", _one(letter_id) + "/retry", _Prediction).id
 
     def retry_all(self, *, model: str | None = None) -> Retried:
         """Run all of them again, or those of one model."""
         retried = skipped = 0
         cursor = None
         while True:
-            parameters = {"cursor": cursor, "model": model}
-            page = self._connection.call("POST", _PATH + "/retry", answer=_Retry, parameters=parameters)
+            page = self._call("POST", _PATH + "/retry", _Retry, cursor=cursor, model=model)
             retried, skipped = retried + page.retried, skipped + page.skipped
             if page.next is None:
                 return Retried(retried, skipped)
@@ -85,11 +84,17 @@ class Letters:
 
     def purge(self, letter_id: str) -> None:
         """Throw it away."""
-        self._connection.request("DELETE", _one(letter_id))
+        finish(self._caller.ask(Request(method="DELETE", path=_one(letter_id), repeatable=False)))
 
     def purge_all(self, *, model: str | None = None) -> int:
         """Throw all of them away, or those of one model; how many there were."""
-        return self._connection.call("DELETE", _PATH, answer=_Purge, parameters={"model": model}).purged
+        return self._call("DELETE", _PATH, _Purge, model=model).purged
+
+    def _call(self, method: str, path: str, answer: type[T], **parameters: str | None) -> T:
+        """What the gateway answers. Only what changes nothing may arrive twice: a letter is gone after the first."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        request = Request(method=method, path=path, parameters=given, repeatable=method == "GET")
+        return finish(self._caller.call(request, answer))
 
 
 class _Page(Struct):

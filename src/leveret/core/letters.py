@@ -46,7 +46,8 @@ def renewed(letter: DeadLetter, *, at: float) -> Prediction:
     """The new prediction that asks for the same, as if it was submitted `at` that time. Raises NotRetriable.
 
     Its id follows from the letter, so that who retries it twice, or dies in between, makes one prediction. It has
-    all its attempts before it and no deadline: that of the first one may have passed long ago.
+    all its attempts before it and no deadline: that of the first one may have passed long ago. Who asked for that over
+    AMQP has had the reply.
     """
     prediction = letter.prediction
     if prediction is None:

@@ -1,14 +1,14 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, seven small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters, Files, Secrets.
+* Store, eight small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters, Files, Secrets, Replies.
 * Blobs: large values.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -18,7 +18,7 @@ from msgspec import Struct
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.letters import DeadLetter
-from leveret.core.prediction import Blob, Prediction, Status
+from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
 from leveret.core.uploads import Upload
 
 
@@ -108,6 +108,12 @@ class Broker(Protocol):
         On leaving, what was not acknowledged goes back. Raises BrokerUnavailable.
         """
         ...
+
+    async def reply(self, to: ReplyTo, prediction_id: str, body: bytes) -> None:
+        """Send what has become of a prediction to whoever asked over AMQP; returns after the broker's confirm.
+
+        Raises NoReplyQueue if there is no such queue (any more), BrokerUnavailable, QueueRefused or PublishUnconfirmed.
+        """
 
     async def tell(self, worker: str, message: bytes) -> None:
         """Send a control message to one worker, at most once."""
@@ -267,6 +273,10 @@ class Registry(Protocol):
         """Every model ever announced, by name, with its workers who are alive and their problems."""
         ...
 
+    async def running(self) -> Mapping[str, int]:
+        """How many predictions of each model are being run; without those of which none is."""
+        ...
+
 
 class Upkeep(Protocol):
     """What the sweeper needs of the store. What is answered is not answered to anyone again for `hold` seconds."""
@@ -353,8 +363,19 @@ class Secrets(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Files, Secrets, Protocol):
-    """All seven, as one backend class."""
+class Replies(Protocol):
+    """Which replies are owed. A change that ends a prediction with `reply_to` notes it in the same transaction."""
+
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """The ids of those that ended more than `age` seconds ago; none is answered again for `hold` seconds."""
+        ...
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """Nothing is owed for these any more."""
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Files, Secrets, Replies, Protocol):
+    """All eight, as one backend class."""
 
 
 class Blobs(Protocol):

@@ -69,6 +69,13 @@ class Blob(Struct, frozen=True):
         return begin, self.size if length is None else min(begin + max(0, length), self.size)
 
 
+class ReplyTo(Struct, frozen=True, omit_defaults=True):
+    """Where a program waits that has asked over AMQP: its queue, and the name by which it knows the reply."""
+
+    queue: str
+    correlation_id: str = ""
+
+
 class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to run a model, and how it has gone so far.
 
@@ -91,6 +98,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_by: float | None = None
     deadline: float | None = None
     input_blob: Blob | None = None
+    reply_to: ReplyTo | None = None
 
     status: Status = Status.STARTING
     attempt: int = 0

@@ -16,6 +16,9 @@ CONTENT_TYPE: Final = "application/json"
 MOST_ATTEMPTS: Final = 1_000_000
 """More than any prediction ever has, and small enough for every store's integers."""
 
+SHORT: Final = 255
+"""The most bytes that AMQP has for a queue's name, and for a correlation id."""
+
 LATEST: Final = 1e11
 """A time, in Unix seconds, that no clock shows and every part can still reckon with."""
 
@@ -47,6 +50,7 @@ def decode(body: bytes) -> Prediction:
     if not (0 <= prediction.attempt <= MOST_ATTEMPTS and 0 <= prediction.charged <= MOST_ATTEMPTS):
         raise Undecodable(what="message", reason=f"`attempt` and `charged` must be 0 to {MOST_ATTEMPTS}")
     _check_times(prediction)
+    _check_reply_to(prediction)
     return submitted(prediction)
 
 
@@ -77,3 +81,11 @@ def _check_times(prediction: Prediction) -> None:
     for name, at in times:
         if at is not None and not 0 <= at <= LATEST:
             raise Undecodable(what="message", reason=f"`{name}` must be a time in Unix seconds")
+
+
+def _check_reply_to(prediction: Prediction) -> None:
+    to = prediction.reply_to
+    if to is None:
+        return
+    if not to.queue or len(to.queue.encode()) > SHORT or len(to.correlation_id.encode()) > SHORT:
+        raise Undecodable(what="message", reason=f"`reply_to` must name a queue, in at most {SHORT} bytes")

@@ -9,12 +9,17 @@ from typing import Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings
 from leveret.core.ports import Blobs, Broker, Files, Letters, Predictions, Registry, Secrets
+from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
+from leveret.gateway.admin.queues import QueuePages
+from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
@@ -27,6 +32,9 @@ from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
 from leveret.gateway.predictions import PredictionPages
 from leveret.gateway.problems import HANDLERS
+from leveret.gateway.retries import Retries
+from leveret.gateway.socket.connection import Sockets
+from leveret.gateway.socket.operations import Operations
 from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Intake, Submit
 from leveret.gateway.views import Views
@@ -78,7 +86,7 @@ class _Parts(Struct, frozen=True):
 
 def _routes(
     parts: _Parts, *, store: GatewayStore, broker: Broker, blobs: Blobs, settings: GatewaySettings
-) -> list[Route]:
+) -> list[BaseRoute]:
     catalog, links, views, waits = parts.catalog, parts.links, parts.views, parts.waits
     intake = Intake(
         store=store,
@@ -96,20 +104,28 @@ def _routes(
         waits=waits,
         settings=settings,
     )
-    predictions = PredictionPages(store=store, broker=broker, views=views)
+    predictions = PredictionPages(store=store, broker=broker, views=views, waits=waits, settings=settings)
+    retries = Retries(catalog=catalog, intake=intake, store=store, views=views)
     streams = Streams(store=store, blobs=blobs, views=views, links=links, waits=waits, keep_alive=settings.keep_alive)
-    models, document = ModelPages(catalog=catalog, views=views), Document(catalog=catalog, views=views)
-    health = Health(broker=broker, catalog=catalog)
     files = FilePages(files=store, blobs=blobs, links=links, views=views, largest=settings.max_upload)
+    sockets = Sockets(
+        operations=Operations(catalog=catalog, submit=submit, predictions=predictions, views=views),
+        store=store,
+        views=views,
+        links=links,
+        waits=waits,
+        max_watches=settings.max_watches,
+    )
     return [  # the first that fits is taken, so the busiest come first
-        *_prediction_routes(submit, predictions, streams),
-        *_other_routes(models, Deployments(catalog=catalog), health, document),
+        *_prediction_routes(submit, predictions, retries, streams),
+        *_socket_routes(sockets, SocketDocument(views=views)),
+        *_other_routes(catalog=catalog, broker=broker, views=views),
         *_file_routes(files, Downloads(files=store, blobs=blobs, links=links)),
-        *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
+        *_admin_routes(store=store, broker=broker, intake=intake, views=views),
     ]
 
 
-def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: Streams) -> list[Route]:
+def _prediction_routes(submit: Submit, predictions: PredictionPages, retries: Retries, streams: Streams) -> list[Route]:
     return [
         Route("/v1/predictions/{prediction_id}", predictions.get),
         Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
@@ -118,11 +134,23 @@ def _prediction_routes(submit: Submit, predictions: PredictionPages, streams: St
         Route("/v1/predictions/{prediction_id}/events", streams.events),
         Route("/v1/streams/{prediction_id}", streams.outputs),
         Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
+        Route("/v1/predictions/{prediction_id}/retry", retries.retry, methods=["POST"]),
         Route("/v1/predictions", predictions.list),
     ]
 
 
-def _other_routes(models: ModelPages, deployments: Deployments, health: Health, document: Document) -> list[Route]:
+def _socket_routes(sockets: Sockets, document: SocketDocument) -> list[BaseRoute]:
+    return [
+        WebSocketRoute("/v1/socket", sockets.open),
+        Route("/v1/socket", _no_upgrade),
+        Route("/asyncapi.json", document.get),
+    ]
+
+
+def _other_routes(*, catalog: Catalog, broker: Broker, views: Views) -> list[Route]:
+    models = ModelPages(catalog=catalog, views=views)
+    deployments = Deployments(catalog=catalog)
+    health = Health(broker=broker, catalog=catalog)
     return [
         Route("/v1/models/{owner}/{name}", models.get),
         Route("/v1/models/{owner}/{name}/versions", models.versions),
@@ -135,7 +163,7 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
         Route("/v1/hardware", hardware),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
-        Route("/openapi.json", document.get),
+        Route("/openapi.json", Document(catalog=catalog, views=views).get),
     ]
 
 
@@ -149,8 +177,11 @@ def _file_routes(files: FilePages, downloads: Downloads) -> list[Route]:
     ]
 
 
-def _admin_routes(letters: LetterPages) -> list[Route]:
+def _admin_routes(*, store: GatewayStore, broker: Broker, intake: Intake, views: Views) -> list[Route]:
+    letters = LetterPages(store=store, intake=intake, views=views)
+    queues = QueuePages(broker=broker, registry=store)
     return [
+        Route("/admin/v1/queues", queues.list),
         Route("/admin/v1/dead", letters.list),
         Route("/admin/v1/dead", letters.purge_all, methods=["DELETE"]),
         Route("/admin/v1/dead/retry", letters.retry_all, methods=["POST"]),
@@ -158,6 +189,10 @@ def _admin_routes(letters: LetterPages) -> list[Route]:
         Route("/admin/v1/dead/{letter_id}", letters.purge, methods=["DELETE"]),
         Route("/admin/v1/dead/{letter_id}/retry", letters.retry, methods=["POST"]),
     ]
+
+
+async def _no_upgrade(request: Request) -> Response:
+    raise UpgradeRequired(path=request.url.path)
 
 
 class _Background(Struct, frozen=True):

@@ -30,7 +30,7 @@ from leveret.gateway.operations import (
     submission,
 )
 from leveret.gateway.predictions import PredictionPage
-from leveret.gateway.schemas import REFERENCE, Schema, components, redirected
+from leveret.gateway.schemas import Schema, components, of_structs
 from leveret.gateway.views import PredictionView, Views
 
 _SENT: Final = (
@@ -70,7 +70,7 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "servers": [{"url": base_url}],
         "paths": paths([*OPERATIONS, *files.OPERATIONS, *admin.OPERATIONS, *own]),
         "components": {
-            "schemas": {**_sent_schemas(), **_model_schemas(served, names)},
+            "schemas": {**of_structs(_SENT), **_model_schemas(served, names)},
             "parameters": PARAMETERS,
             "responses": {"Problem": {"description": "What went wrong", "content": problem}},
         },
@@ -111,13 +111,3 @@ def _model_schemas(served: Sequence[Served], names: Mapping[str, str]) -> Schema
         roots[f"{names[one.card.model]}.Input"] = one.card.input_schema
         roots[f"{names[one.card.model]}.Output"] = one.card.output_schema
     return components(roots)
-
-
-def _sent_schemas() -> Schema:
-    """The schemas of what the gateway sends, from the structs that it sends."""
-    _, found = msgspec.json.schema_components(_SENT, ref_template=REFERENCE + "{name}")
-    return {_public(name): redirected(schema, _public) for name, schema in found.items()}
-
-
-def _public(name: str) -> str:
-    return name.removesuffix("View")

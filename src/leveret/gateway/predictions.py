@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Final
 from urllib.parse import urlencode
 
@@ -12,13 +13,16 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from leveret.config import GatewaySettings
 from leveret.core import control
 from leveret.core.control import Cancel
 from leveret.core.ports import Broker, Predictions, Query
 from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Status
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
+from leveret.gateway import prefer
 from leveret.gateway.account import of
 from leveret.gateway.views import PredictionView, Views
+from leveret.gateway.waits import Waits
 
 PAGE: Final = 100
 """How many predictions stand on one page."""
@@ -41,14 +45,28 @@ class PredictionPage(Struct, frozen=True):
 class PredictionPages:
     """The endpoints of predictions that exist."""
 
-    def __init__(self, *, store: Predictions, broker: Broker, views: Views) -> None:
+    def __init__(
+        self, *, store: Predictions, broker: Broker, views: Views, waits: Waits, settings: GatewaySettings
+    ) -> None:
         self._store = store
         self._broker = broker
         self._views = views
+        self._waits = waits
+        self._settings = settings
 
     async def get(self, request: Request) -> Response:
-        """One prediction."""
-        return await self._answer(request, await self._store.get(prediction_id(request)))
+        """One prediction, as it is now; with `Prefer: wait` as soon as it has ended, or when the time is up."""
+        prediction = await self._store.get(prediction_id(request))
+        wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
+        if wait is None:
+            return await self._answer(request, prediction)
+        if not prediction.status.terminal:
+            async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
+                await self._ended(prediction.id)
+            prediction = await self._store.get(prediction.id)
+        answer = await self._answer(request, prediction)
+        answer.headers.update({"Preference-Applied": wait.applied, "Vary": "Prefer"})
+        return answer
 
     async def list(self, request: Request) -> Response:
         """A page of predictions: `?cursor=` goes on, `?status=` and `?model=` filter."""
@@ -64,11 +82,20 @@ class PredictionPages:
 
     async def cancel(self, request: Request) -> Response:
         """End what waits, have what runs stopped by its worker; what has ended stays as it is."""
-        unwanted = prediction_id(request)
+        return await self._answer(request, await self.canceled(prediction_id(request)))
+
+    async def canceled(self, unwanted: str) -> Prediction:
+        """This prediction once it is canceled, or its worker is told. Raises PredictionNotFound."""
         worker = await self._store.cancel(unwanted)
         if worker is not None:
             await self._tell(worker, Cancel(unwanted))
-        return await self._answer(request, await self._store.get(unwanted))
+        return await self._store.get(unwanted)
+
+    async def _ended(self, prediction_id: str) -> None:
+        """Return when it has."""
+        async with aclosing(self._store.follow(prediction_id)) as log:
+            async for _ in log:
+                pass
 
     async def _tell(self, worker: str, cancel: Cancel) -> None:
         try:
@@ -84,7 +111,11 @@ class PredictionPages:
 
 def prediction_id(request: Request) -> str:
     """The id in the path. Raises PredictionNotFound for what cannot be one."""
-    given = str(request.path_params["prediction_id"])
+    return known(str(request.path_params["prediction_id"]))
+
+
+def known(given: str) -> str:
+    """The id, if it can be one. Raises PredictionNotFound."""
     if not PREDICTION_ID.fullmatch(given):
         raise PredictionNotFound(prediction_id=given)
     return given

@@ -39,6 +39,12 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 def answer(error: LeveretError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The error as a response."""
+    retry = {"Retry-After": RETRY_AFTER} if isinstance(error, Unavailable) else {}
+    return Response(content(error), error.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def content(error: LeveretError) -> bytes:
+    """The error as a problem in JSON."""
     problem = Problem(
         type=f"urn:leveret:problem:{error.code}",
         title=error.code.replace("_", " ").capitalize(),
@@ -46,9 +52,7 @@ def answer(error: LeveretError, *, headers: Mapping[str, str] | None = None) -> 
         detail=str(error),
         code=error.code,
     )
-    content = _encoder.encode({**msgspec.structs.asdict(problem), **_about(error)})
-    retry = {"Retry-After": RETRY_AFTER} if isinstance(error, Unavailable) else {}
-    return Response(content, error.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+    return _encoder.encode({**msgspec.structs.asdict(problem), **_about(error)})
 
 
 def _about(error: LeveretError) -> Mapping[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -32,6 +32,12 @@ def components(roots: Mapping[str, Raw]) -> Schema:
         for inner, schema in definitions.items():
             found[_beside(name, inner)] = redirected(schema, redirect)
     return found
+
+
+def of_structs(types: Iterable[type]) -> Schema:
+    """The schemas of these types and of what they hold, by their names; a view has the name of what it shows."""
+    _, found = msgspec.json.schema_components(types, ref_template=REFERENCE + "{name}")
+    return {_public(name): redirected(schema, _public) for name, schema in found.items()}
 
 
 def unrolled(schemas: Schema) -> Schema:
@@ -80,3 +86,7 @@ def _component(root: str, reference: str) -> str | None:
 
 def _beside(root: str, definition: str) -> str:
     return f"{root}.{_NOT_IN_A_NAME.sub('_', definition)}"
+
+
+def _public(name: str) -> str:
+    return name.removesuffix("View")

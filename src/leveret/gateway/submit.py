@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -31,8 +32,9 @@ from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
-from leveret.gateway import body, cancel_after, prefer
+from leveret.gateway import body, prefer
 from leveret.gateway.account import of
+from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.files.inputs import FileInputs
@@ -63,7 +65,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Submit:
-    """The two endpoints that create predictions."""
+    """The two endpoints that create predictions, and what they share with the socket."""
 
     def __init__(
         self,
@@ -96,18 +98,29 @@ class Submit:
         served = await self._catalog.version(submission.version)
         return await self._submit(request, served, submission)
 
+    async def accept(
+        self, served: Served, submission: Submission, *, cancel_after: Sequence[str], account: str, base: str
+    ) -> Accepted:
+        """Check it, record it and queue it, however it has come. What is answered has the input as it was given.
+
+        `cancel_after` are the lines of the header of that name, `base` is what the client's links begin with.
+        """
+        limit = seconds(cancel_after)
+        priority = _priority(submission.priority)
+        given, value = submission.input, served.schema.check(submission.input)
+        if served.schema.places.any:
+            given = await self._file_inputs.resolved(served, given, value, account=account, base=base)
+        accepted = await self._intake.accept(served.card, given, priority=priority, limit=limit)
+        return replace(accepted, prediction=replace(accepted.prediction, input=submission.input, input_blob=None))
+
     async def _read(self, request: Request) -> bytes:
         return await body.read(request, limit=self._settings.max_body)
 
     async def _submit(self, request: Request, served: Served, submission: Submission) -> Response:
-        limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
-        priority = _priority(submission.priority)
-        value, base = served.schema.check(submission.input), self._views.base(request)
-        given = submission.input
-        if served.schema.places.any:
-            given = await self._file_inputs.resolved(served, given, value, account=of(request), base=base)
-        accepted = await self._intake.accept(served.card, given, priority=priority, limit=limit)
-        prediction = replace(accepted.prediction, input=submission.input, input_blob=None)
+        base, account = self._views.base(request), of(request)
+        limit = request.headers.getlist("cancel-after")
+        accepted = await self.accept(served, submission, cancel_after=limit, account=account, base=base)
+        prediction = accepted.prediction
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)

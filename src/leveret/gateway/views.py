@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import replace
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from leveret.core.ports import Blobs
 from leveret.core.prediction import NULL, Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
 from leveret.gateway.files.links import Links
 
+LARGEST_MESSAGE: Final = 8 * 1024 * 1024
+"""Bytes of a prediction in a message; half of what RabbitMQ takes from 4.0 on."""
+
 EMPTY: Final = Raw(b"{}")
 """The input of a prediction whose input is kept as a blob."""
 
 _LAST: Final = 253_402_300_799.0
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_SCHEMES: Final = {"ws": "http", "wss": "https"}
+"""Of a socket, those of the requests beside it."""
+
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -76,7 +83,7 @@ class Views:
         self._links = links
         self._base_url = base_url.rstrip("/")
 
-    def base(self, request: Request) -> str:
+    def base(self, request: HTTPConnection) -> str:
         """What links begin with: the public address if it is set, otherwise the one the request came to."""
         return self._base_url or _own_address(request)
 
@@ -97,10 +104,27 @@ class Views:
         """The prediction as it stands in a list: what is kept as blobs stays empty."""
         return await self._linked(view(prediction, base), prediction, base)
 
+    async def message(self, prediction: Prediction) -> bytes:
+        """The prediction for a message: whole, or without its data if these are too large or gone.
+
+        Without a public address its links are paths.
+        """
+        with suppress(BlobNotFound):
+            content = await self.prediction(prediction, self._base_url)
+            if len(content) <= LARGEST_MESSAGE:
+                return content
+        bare = replace(prediction, input=EMPTY, input_blob=None, output=NULL, output_blob=None, logs="")
+        return _encoder.encode(view(bare, self._base_url, data_removed=True))
+
     async def input(self, prediction: Prediction, base: str) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
+        given, removed = await self.stored_input(prediction)
+        return self._links.in_input(given, base), removed
+
+    async def stored_input(self, prediction: Prediction) -> tuple[Raw, bool]:
+        """The same with its files as a worker finds them."""
         try:
-            return self._links.in_input(await self._whole(prediction.input, prediction.input_blob), base), False
+            return await self._whole(prediction.input, prediction.input_blob), False
         except BlobNotFound:
             return EMPTY, True
 
@@ -186,10 +210,11 @@ def _metrics(prediction: Prediction) -> Metrics | UnsetType:
     return Metrics(total_time=total, predict_time=prediction.completed_at - prediction.started_at)
 
 
-def _own_address(request: Request) -> str:
+def _own_address(request: HTTPConnection) -> str:
     scope = request.scope
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         name, port = scope.get("server") or ("localhost", None)
         host = f"{name}:{port}" if port else "localhost"
-    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+    scheme = _SCHEMES.get(scope["scheme"], scope["scheme"])
+    return f"{scheme}://{host}{scope.get('root_path', '')}"

@@ -1,10 +1,11 @@
-"""Waits: requests that stay open, for a result or on a stream, each exactly as long as somebody wants it."""
+"""Waits: what stays open, for a result, a stream or a socket, each exactly as long as somebody wants it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.types import Receive
 
@@ -26,27 +27,39 @@ class Waits:
             _pass(deadline)
 
     @asynccontextmanager
-    async def while_wanted(self, receive: Receive, *, seconds: float | None = None) -> AsyncIterator[None]:
-        """Do the block for at most `seconds` and break it off, silently, when nobody wants it any more."""
+    async def until_closed(self, *, seconds: float | None = None) -> AsyncIterator[Callable[[], None]]:
+        """Do the block for at most `seconds` and break it off, silently, when the gateway closes or by what it gets."""
         if self._closed:
             seconds = 0.0
         try:
-            async with asyncio.timeout(seconds) as deadline, asyncio.TaskGroup() as group:
-                watcher = group.create_task(_watch(receive, deadline))
+            async with asyncio.timeout(seconds) as deadline:
                 self._deadlines.add(deadline)
                 try:
-                    yield
+                    yield partial(self._leave, deadline)
                 finally:
                     self._deadlines.discard(deadline)
-                    watcher.cancel()
         except TimeoutError:
             return
 
+    @asynccontextmanager
+    async def while_wanted(self, receive: Receive, *, seconds: float | None = None) -> AsyncIterator[None]:
+        """Do the block for at most `seconds` and break it off, silently, when nobody wants it any more."""
+        async with self.until_closed(seconds=seconds) as leave, asyncio.TaskGroup() as group:
+            watcher = group.create_task(_watch(receive, leave))
+            try:
+                yield
+            finally:
+                watcher.cancel()
 
-async def _watch(receive: Receive, deadline: asyncio.Timeout) -> None:
+    def _leave(self, deadline: asyncio.Timeout) -> None:
+        if deadline in self._deadlines:
+            _pass(deadline)
+
+
+async def _watch(receive: Receive, leave: Callable[[], None]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    _pass(deadline)
+    leave()
 
 
 def _pass(deadline: asyncio.Timeout) -> None:

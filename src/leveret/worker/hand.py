@@ -71,14 +71,24 @@ class Held:
 class Hand:
     """What the worker holds. A delivery leaves it by `ack` or `give_back`, once; after that they do nothing.
 
-    `stop` is told, again and again while it lasts, to stop a run that is not wanted any more.
+    `stop` is told, again and again while it lasts, to stop a run that is not wanted any more; `reply` is told of what
+    is dealt with, as somebody may wait for a reply.
     """
 
-    def __init__(self, *, runs: Runs, worker: str, lease: float, stop: Callable[[Running], None]) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        worker: str,
+        lease: float,
+        stop: Callable[[Running], None],
+        reply: Callable[[Prediction], None],
+    ) -> None:
         self.worker = worker
         self.lease = lease
         self._runs = runs
         self._stop = stop
+        self._reply = reply
         self._held: dict[str, Held] = {}
 
     def hold(self, delivery: Delivery) -> Held:
@@ -110,6 +120,7 @@ class Hand:
         """It is dealt with."""
         if self._let_go(held):
             held.delivery.ack()
+            self._reply(held.prediction)
 
     async def give_back(self, held: Held, *, delay: float) -> None:
         """It is delivered again in about `delay` seconds."""

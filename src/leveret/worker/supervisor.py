@@ -20,6 +20,7 @@ from leveret.config import OutboundSettings, WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
 from leveret.core.ports import Blobs, Broker, Registry, Running, Runs
+from leveret.core.prediction import Prediction
 from leveret.errors import Unavailable, Undecodable, UsageError
 from leveret.outbound import Fetcher, Guard
 from leveret.worker.batcher import Pace
@@ -65,8 +66,12 @@ class Worker:
         blobs: Blobs,
         outbound: OutboundSettings = DEFAULTS,
         admit: Callable[[str], None] = lambda model: None,
+        reply: Callable[[Prediction], None] = lambda prediction: None,
     ) -> None:
-        """`admit` is told the model's name before anything is done under it, and may raise UsageError."""
+        """`admit` is told the model's name before anything is done under it, and may raise UsageError.
+
+        `reply` is told of each prediction that is dealt with.
+        """
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.ready = asyncio.Event()
         self.loaded = asyncio.Event()
@@ -74,7 +79,7 @@ class Worker:
         self._settings = settings
         self._broker = broker
         self._registry = registry
-        self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop)
+        self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop, reply=reply)
         self._pace = Pace()
         self._spool = Spool(settings.spool_dir)
         fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pika
 import pytest
 
 from leveret.backends.rabbitmq import RabbitBroker, open_broker
-from leveret.core import wire
+from leveret.core import lanes, wire
 from leveret.errors import QueueRefused
 from leveret.testing.conformance.broker import BrokerConformance
 from leveret.testing.conformance.steps import MODEL, eventually, given_up, prediction, publish, take, take_one
 from leveret.testing.rabbitmq_server import RabbitServer
-from tests.backends.rabbitmq.views import plain_channel
+from tests.backends.rabbitmq.views import consumers, plain_channel
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +134,28 @@ class TestDeliveries:
         async with broker.rejected(limit=10) as found:
             assert prediction(1) == found[0].prediction
             assert "more than 50 times" in found[0].reason
+
+    async def test_a_delivery_that_goes_back_because_others_came_with_it_does_not_become_a_dead_letter(
+        self, server: RabbitServer, namespace: str
+    ) -> None:
+        seen: set[str] = set()
+        async with open_broker(server.url, namespace=namespace, delivery_limit=2) as broker, AsyncExitStack() as stack:
+            await broker.declare(MODEL)
+            workers = [await stack.enter_async_context(broker.consume(MODEL, ahead=0)) for _ in range(lanes.COUNT)]
+            with plain_channel(server) as channel:
+                for number in range(8):
+                    taking = [asyncio.ensure_future(take_one(deliveries)) for deliveries in workers]
+                    await eventually(consumers(channel, f"{namespace}.local.echo.3"), len(workers))
+                    burst = [prediction(number, lane=lane) for lane in range(lanes.COUNT)]
+                    # The first gets all, keeps one, and so on.
+                    await asyncio.gather(*[broker.publish(one) for one in burst])
+                    for delivery in await asyncio.gather(*taking):
+                        seen.add(delivery.prediction.id)
+                        delivery.ack()
+
+            assert [] == await given_up(broker)
+
+        assert 8 * lanes.COUNT == len(seen)
 
     async def test_a_retry_comes_back_to_its_lane(self, broker: RabbitBroker) -> None:
         await publish(broker, prediction(lane=2))

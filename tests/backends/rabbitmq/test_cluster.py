@@ -10,7 +10,7 @@ from leveret.testing.conformance.steps import MODEL, eventually, prediction, tak
 from leveret.testing.rabbitmq_server import RabbitServer
 from tests.backends.rabbitmq.views import published
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture

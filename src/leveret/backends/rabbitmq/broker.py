@@ -19,13 +19,13 @@ from leveret.backends.rabbitmq.fetcher import Fetcher
 from leveret.backends.rabbitmq.inbox import Inbox
 from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.listener import Listener
-from leveret.backends.rabbitmq.publisher import Message, Publisher, keep_publishing
+from leveret.backends.rabbitmq.publisher import Message, NoQueue, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
-from leveret.backends.rabbitmq.topology import MAX_LENGTH, NOT_FOUND, Topology
+from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
 from leveret.core.ports import Deliveries, Rejected
-from leveret.core.prediction import Prediction
-from leveret.errors import BrokerUnavailable
+from leveret.core.prediction import Prediction, ReplyTo
+from leveret.errors import BrokerUnavailable, NoReplyQueue
 
 FIRST_CONTACT: Final = 5.0
 """Seconds to wait for the first connection; after that it is tried further in the background."""
@@ -34,6 +34,8 @@ CONNECTION_PATIENCE: Final = 15.0
 """Seconds that a declaration waits for a connection."""
 
 _PERSISTENT: Final = 2
+_DIRECT: Final = "amq.rabbitmq.reply-to."
+"""Direct reply-to: no queue, so that the broker would return what it has delivered there (seen in 3.10)."""
 
 _log = structlog.get_logger()
 
@@ -128,6 +130,23 @@ class RabbitBroker:
         except AMQPError as error:
             raise BrokerUnavailable(reason=str(error)) from error
 
+    async def reply(self, to: ReplyTo, prediction_id: str, body: bytes) -> None:
+        """Send what has become of a prediction to whoever asked over AMQP; returns after the broker's confirm.
+
+        Raises NoReplyQueue, BrokerUnavailable, QueueRefused or PublishUnconfirmed.
+        """
+        properties = BasicProperties(
+            content_type=wire.CONTENT_TYPE,
+            delivery_mode=_PERSISTENT,
+            message_id=prediction_id,
+            correlation_id=to.correlation_id or None,
+        )
+        message = Message("", to.queue, body, properties, to.queue)
+        try:
+            await self._publisher().publish(message, mandatory=not to.queue.startswith(_DIRECT))
+        except NoQueue as error:
+            raise NoReplyQueue(queue=to.queue) from error
+
     async def tell(self, worker: str, message: bytes) -> None:
         """Send a control message to one worker, at most once. Raises Unavailable."""
         await self._publisher().publish(
@@ -156,14 +175,14 @@ class RabbitBroker:
 
 @asynccontextmanager
 async def open_broker(
-    urls: str, *, namespace: str = "leveret", max_length: int = MAX_LENGTH
+    urls: str, *, namespace: str = "leveret", max_length: int = MAX_LENGTH, delivery_limit: int = DELIVERY_LIMIT
 ) -> AsyncIterator[RabbitBroker]:
     """The broker at these comma separated amqp:// URLs, which are the nodes of one cluster.
 
     Publishing and consuming have a connection each, since an alarm blocks every connection that publishes. Without
     a connection for the first few seconds the broker is there all the same, and not `accepting`. Raises InvalidSetting.
     """
-    topology = Topology(namespace, max_length=max_length)
+    topology = Topology(namespace, max_length=max_length, delivery_limit=delivery_limit)
     publishers: Presence[Publisher] = Presence()
     connections: Presence[Connection] = Presence()
     places, other_places = itertools.cycle(hosts(urls)), itertools.cycle(hosts(urls))

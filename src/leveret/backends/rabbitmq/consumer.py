@@ -105,10 +105,10 @@ class Consumer:
         buffer: deque[RabbitDelivery],
         _: RawChannel,
         method: Basic.Deliver,
-        __: BasicProperties,
+        properties: BasicProperties,
         body: bytes,
     ) -> None:
-        delivery = self._inbox.receive(body, tag=method.delivery_tag or 0, ledger=ledger)
+        delivery = self._inbox.receive(body, properties, tag=method.delivery_tag or 0, ledger=ledger)
         if delivery is not None:
             buffer.append(delivery)
             self._filled.set()

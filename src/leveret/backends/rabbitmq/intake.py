@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import structlog
@@ -20,6 +21,7 @@ from leveret.backends.rabbitmq.recovery import back_off
 from leveret.backends.rabbitmq.topology import MAX_PREFETCH, Topology
 from leveret.core import lanes
 from leveret.core.ports import Delivery
+from leveret.errors import Unavailable
 
 _log = structlog.get_logger()
 
@@ -31,7 +33,7 @@ class Intake:
     2. it consumes each of those lanes with its share as the prefetch,
     3. when there was nothing, or others were faster, it consumes every lane, for one delivery each, until one comes,
     4. `tidy` cancels the consumers behind it, and only then gives back what has come beyond what was taken: before, it
-       would come here again at once. That is little and rare, as RabbitMQ before 4.3 counts every delivery.
+       would come here again at once. RabbitMQ before 4.3 counts that, so what has come often is renewed.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._ledger = Ledger(channel.raw)
         self._arrived: list[RabbitDelivery] = []
+        self._worn: set[Delivery] = set()
         self._consumed: dict[str, int] = {}
         self._numbers = itertools.count()
         self._prefetch = 0
@@ -66,6 +69,7 @@ class Intake:
             await self._listen()
             taken: list[Delivery] = [*self._arrived[:most]]
             del self._arrived[:most]
+            self._worn.difference_update(taken)
             return taken
         finally:
             resolve(self._taken, None)
@@ -81,7 +85,7 @@ class Intake:
                     await self._channel.call(Basic.CancelOk, self._channel.raw.basic_cancel, consumer_tag=tag)
             surplus, self._arrived = self._arrived, []
             for delivery in surplus:
-                await delivery.retry(0)
+                await self._give_back(delivery)
             self._tidy.set()
 
     def close(self) -> None:
@@ -97,6 +101,15 @@ class Intake:
         if self._channel.raw.is_open:
             self._channel.raw.close()
         await self._closed.wait()
+
+    async def _give_back(self, delivery: RabbitDelivery) -> None:
+        """Let another worker have it. A copy, which begins to count anew, if it might become a dead letter by that."""
+        if delivery in self._worn:
+            self._worn.remove(delivery)
+            with suppress(Unavailable):
+                await delivery.guard(0)
+                return
+        await delivery.retry(0)
 
     def _shares(self, waiting: Sequence[int], most: int) -> Mapping[int, int]:
         """How many to take from which lane, if so many wait in each."""
@@ -152,10 +165,13 @@ class Intake:
         self._prefetch = min(count, MAX_PREFETCH)
         await self._channel.call(Basic.QosOk, self._channel.raw.basic_qos, prefetch_count=self._prefetch)
 
-    def _on_message(self, _: RawChannel, method: Basic.Deliver, __: BasicProperties, body: bytes) -> None:
-        delivery = self._inbox.receive(body, tag=method.delivery_tag or 0, ledger=self._ledger)
+    def _on_message(self, _: RawChannel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        delivery = self._inbox.receive(body, properties, tag=method.delivery_tag or 0, ledger=self._ledger)
         if delivery is not None:
             self._arrived.append(delivery)
+            returns = (properties.headers or {}).get("x-delivery-count")
+            if isinstance(returns, int) and returns >= self._topology.delivery_limit // 2:
+                self._worn.add(delivery)
             resolve(self._news, None)
 
     def _on_cancel(self, frame: Method[Basic.Cancel]) -> None:

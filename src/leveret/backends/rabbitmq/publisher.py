@@ -30,6 +30,10 @@ SHORTEST_TERM: Final = 1.0
 _WATCH_PERIOD: Final = 0.5
 
 
+class NoQueue(QueueRefused):
+    """No queue is bound for the message."""
+
+
 class Message(Struct, frozen=True):
     """What to publish. `about` names in errors what it is for."""
 
@@ -121,7 +125,7 @@ class Publisher:
         if one.verdict.done():
             return
         if returned:
-            one.verdict.set_exception(QueueRefused(model=one.message.about, reason="it has no queue"))
+            one.verdict.set_exception(NoQueue(model=one.message.about, reason="it has no queue"))
         elif accepted:
             self._served.add((one.message.exchange, one.message.routing_key))
             one.verdict.set_result(None)

@@ -15,8 +15,9 @@ from pika.spec import Basic, BasicProperties
 
 from leveret.backends.rabbitmq.connection import Channel
 from leveret.backends.rabbitmq.ledger import Ledger
+from leveret.backends.rabbitmq.reading import read
 from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, Topology
-from leveret.core import lanes, wire
+from leveret.core import lanes
 from leveret.core.ports import Rejected
 from leveret.core.prediction import Prediction
 from leveret.errors import Undecodable
@@ -78,14 +79,14 @@ def _rejected(got: _Got, topology: Topology, ack: Callable[[], None]) -> Rejecte
     died = death(got.properties)
     reason = f"{_WORDS.get(died.reason, died.reason)} (queue {died.queue})" if died.queue else "somebody put it there"
     try:
-        prediction = _decode(got.body, died.queue, topology)
+        prediction = _decode(got, died.queue, topology)
     except Undecodable as error:
         return Rejected(got.body, None, f"{error}; {reason}", died.at, ack)
     return Rejected(got.body, prediction, reason, died.at, ack)
 
 
-def _decode(body: bytes, queue: str, topology: Topology) -> Prediction:
-    prediction = wire.decode(body)
+def _decode(got: _Got, queue: str, topology: Topology) -> Prediction:
+    prediction = read(got.body, got.properties)
     if queue and queue not in [topology.queue(prediction.model, lane) for lane in range(lanes.COUNT)]:
         raise Undecodable(what="message", reason=f"it is for {prediction.model} and stood in another model's lane")
     return prediction

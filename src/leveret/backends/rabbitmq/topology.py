@@ -55,10 +55,11 @@ class Route(Struct, frozen=True):
 class Topology:
     """The names of everything, and the power to declare it."""
 
-    def __init__(self, namespace: str, *, max_length: int = MAX_LENGTH) -> None:
+    def __init__(self, namespace: str, *, max_length: int = MAX_LENGTH, delivery_limit: int = DELIVERY_LIMIT) -> None:
         self.exchange = namespace
         self.control = f"{namespace}.control"
         self.dead = f"{namespace}.dead"
+        self.delivery_limit = delivery_limit
         self._max_length = max_length
         self._models: set[str] = set()
 
@@ -119,7 +120,7 @@ class Topology:
     def _lanes(self, model: str) -> Iterator[Route]:
         arguments: Arguments = {
             "x-queue-type": "quorum",
-            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-delivery-limit": self.delivery_limit,
             "x-dead-letter-exchange": self.dead,
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",

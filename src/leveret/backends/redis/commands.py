@@ -33,8 +33,7 @@ class Commands:
 
     def create(self, prediction: Prediction, *, at: float) -> Command:
         """Record it; the script chooses its lane."""
-        thresholds = lanes.thresholds(prediction.priority)
-        return self._create(prediction, at, "", int(prediction.created_at * 1000), *thresholds)
+        return self._create(prediction, at, "", int(prediction.created_at * 1000))
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
@@ -71,7 +70,7 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.unreplied)
         return _call(
             self._scripts.transition,
             (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
@@ -143,7 +142,7 @@ class Commands:
     def _letter(self, letter_id: str) -> tuple[str, str, str]:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
-    def _create(self, prediction: Prediction, at: float, *arguments: Part) -> Command:
+    def _create(self, prediction: Prediction, at: float, lane: Part, created: Part) -> Command:
         account, due = prediction.account, deadlines.due(prediction)
         keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
         limits: list[Part] = []
@@ -160,7 +159,10 @@ class Commands:
             prediction.charged,
             events.encode(Queued(at=at)),
             f"{prediction.model} {account}",
-            *arguments,
+            lane,
+            created,
+            "" if prediction.reply_to is None else 1,
+            *lanes.thresholds(prediction.priority),
             *limits,
         )
 

@@ -9,6 +9,7 @@
 {ns}:waiting            zset    known to be queued and not begun, by since when, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
+{ns}:unreplied          zset    ended, and a reply to who asked over AMQP is owed, by since when, in ms
 {ns}:cards              hash    the cards by model
 {ns}:dead             zset    the ids of the dead letters, for listing
 {ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
@@ -34,6 +35,7 @@ class Keys:
         self.waiting = f"{namespace}:waiting"
         self.leases = f"{namespace}:leases"
         self.deadlines = f"{namespace}:deadlines"
+        self.unreplied = f"{namespace}:unreplied"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
         self.dead = f"{namespace}:dead"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -176,6 +177,13 @@ class RedisStore(RedisLetters, RedisUploads):
         (reply,) = await self._batcher.send([self._commands.cards()])
         return listings.read(reply)
 
+    async def running(self) -> Mapping[str, int]:
+        """See core.ports.Registry."""
+        (reply,) = await self._batcher.send([("ZRANGE", self._keys.leases, 0, -1)])
+        commands = [("HGET", self._keys.record(one.decode()), "owner") for one in replies.strings(reply)]
+        owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
+        return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
+
     # Upkeep
 
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
@@ -210,6 +218,18 @@ class RedisStore(RedisLetters, RedisUploads):
         """See core.ports.Upkeep."""
         found = [snapshot.prediction for snapshot in await self._snapshots(prediction_ids)]
         return [prediction for prediction in found if prediction.status is Status.STARTING]
+
+    # Replies
+
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """See core.ports.Replies."""
+        (reply,) = await self._batcher.send([self._commands.due(self._keys.unreplied, age=age, hold=hold, limit=limit)])
+        return [prediction_id.decode() for prediction_id in replies.strings(reply)]
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Replies."""
+        if prediction_ids:
+            await self._batcher.send([("ZREM", self._keys.unreplied, *prediction_ids)])
 
     async def _end_refused(
         self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float

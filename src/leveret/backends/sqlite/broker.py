@@ -24,8 +24,8 @@ from leveret.backends.sqlite.queues import Hand, Queue
 from leveret.core import wire
 from leveret.core.lanes import COUNT
 from leveret.core.ports import Deliveries, Rejected
-from leveret.core.prediction import Prediction
-from leveret.errors import BrokerUnavailable, QueueRefused, StoreUnavailable, Undecodable
+from leveret.core.prediction import Prediction, ReplyTo
+from leveret.errors import BrokerUnavailable, NoReplyQueue, QueueRefused, StoreUnavailable, Undecodable
 
 _PATIENCE: Final = 1.0
 """Seconds after which moving what is due is tried again when the database has failed."""
@@ -103,6 +103,10 @@ class SqliteBroker:
             yield [self._rejected(one) for one in mine]
         finally:
             self._looked_at.difference_update([one.seq for one in mine])
+
+    async def reply(self, to: ReplyTo, prediction_id: str, body: bytes) -> None:
+        """See core.ports.Broker. Nobody can ask over AMQP here, so there are no queues for replies."""
+        raise NoReplyQueue(queue=to.queue)
 
     async def tell(self, worker: str, message: bytes) -> None:
         """See core.ports.Broker."""

@@ -100,6 +100,8 @@ def insert(connection: Connection, prediction: Prediction, *, at: float) -> Reco
         "INSERT INTO log (prediction, number, data) VALUES (?1, 0, ?2), (?1, 1, ?3)",
         (seq, wire.encode(prediction), events.encode(Queued(at=at))),
     )
+    if prediction.reply_to is not None:
+        connection.execute("INSERT INTO replies (prediction) VALUES (?)", (seq,))
     return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0)
 
 

@@ -56,6 +56,12 @@ CREATE TABLE IF NOT EXISTS outbox (
     held_until REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
+-- Predictions whose askers wait for a reply; owed from when they have ended.
+CREATE TABLE IF NOT EXISTS replies (
+    prediction INTEGER PRIMARY KEY,
+    held_until REAL NOT NULL DEFAULT 0
+);
+
 CREATE TABLE IF NOT EXISTS cards (
     model TEXT PRIMARY KEY,
     data  BLOB NOT NULL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import TypeVar
@@ -97,6 +97,10 @@ class SqliteStore:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.cards)
 
+    async def running(self) -> Mapping[str, int]:
+        """See core.ports.Registry."""
+        return await self._database.read(upkeep.running)
+
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.unpublished, age=age, hold=hold, limit=limit))
@@ -156,6 +160,14 @@ class SqliteStore:
     async def secret(self, name: str) -> bytes:
         """See core.ports.Secrets."""
         return await self._database.write(partial(uploads.secret, name=name), durable=True)
+
+    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
+        """See core.ports.Replies."""
+        return await self._database.write(partial(upkeep.unreplied, age=age, hold=hold, limit=limit))
+
+    async def replied(self, prediction_ids: Sequence[str]) -> None:
+        """See core.ports.Replies."""
+        await self._database.write(partial(upkeep.replied, prediction_ids=prediction_ids))
 
     async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
         """See core.ports.Upkeep. The queues are in this very database: none of them loses what the records have."""

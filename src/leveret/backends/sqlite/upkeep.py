@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Final
 
@@ -67,6 +67,28 @@ def unbegun(connection: Connection, *, prediction_ids: Sequence[str]) -> list[Pr
     return [prediction for prediction in found if prediction.status is Status.STARTING]
 
 
+def unreplied(connection: Connection, *, age: float, hold: float, limit: int) -> list[str]:
+    """See core.ports.Replies."""
+    now = time.time()
+    rows: list[tuple[int, str]] = connection.execute(
+        "SELECT seq, id FROM replies JOIN predictions ON prediction = seq"
+        " WHERE completed_at <= ? AND held_until <= ? ORDER BY completed_at LIMIT ?",
+        (now - age, now, limit),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE replies SET held_until = ? WHERE prediction = ?", [(now + hold, seq) for seq, _ in rows]
+    )
+    return [prediction_id for _, prediction_id in rows]
+
+
+def replied(connection: Connection, *, prediction_ids: Sequence[str]) -> None:
+    """See core.ports.Replies."""
+    connection.executemany(
+        "DELETE FROM replies WHERE prediction = (SELECT seq FROM predictions WHERE id = ?)",
+        [(prediction_id,) for prediction_id in prediction_ids],
+    )
+
+
 def announce(connection: Connection, *, card: Card, worker: str, lease: float, problem: str | None) -> None:
     """See core.ports.Registry."""
     now = time.time()
@@ -94,6 +116,13 @@ def cards(connection: Connection) -> list[Listing]:
 def _listing(card: bytes, workers: Sequence[str | None]) -> Listing:
     problems = tuple(problem for problem in workers if problem is not None)
     return Listing(card=_card_decoder.decode(card), workers=len(workers), problems=problems)
+
+
+def running(connection: Connection) -> Mapping[str, int]:
+    """See core.ports.Registry."""
+    return dict(
+        connection.execute("SELECT model, count(*) FROM predictions WHERE status = 'processing' GROUP BY model")
+    )
 
 
 def _predictions(connection: Connection, rows: Sequence[tuple[str]]) -> list[Prediction]:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from leveret.gateway.admin.queues import QueueList
 from leveret.gateway.admin.views import DeadLetterDetail, DeadLetterPage, Purged, Retried
 from leveret.gateway.operations import Operation, created, reference
 
-SENT: Final = (DeadLetterPage, DeadLetterDetail, Retried, Purged)
+SENT: Final = (DeadLetterPage, DeadLetterDetail, Retried, Purged, QueueList)
 """What the admin API answers."""
 
 OPERATIONS: Final = (
+    Operation(
+        method="get",
+        path="/admin/v1/queues",
+        name="listQueues",
+        summary="For each model what waits, what runs, and how many workers are alive",
+        tag="queues",
+        answers={200: reference("QueueList")},
+    ),
     Operation(
         method="get",
         path="/admin/v1/dead",

@@ -86,10 +86,12 @@ class Links:
         """The entry of the prediction's log, with addresses for the files in its output."""
         event = entry.event
         match event:
-            case Output(chunks=chunks) if any(references.STRINGS.some(chunk) for chunk in chunks):
+            case _ if not some(entry):
+                return entry
+            case Output(chunks=chunks):
                 linked = [await self.in_output(chunk, prediction, base) for chunk in chunks]
                 return replace(entry, event=replace(event, chunks=linked))
-            case Succeeded(output=Raw() as output) if references.STRINGS.some(output):
+            case Succeeded(output=Raw() as output):
                 return replace(entry, event=replace(event, output=await self.in_output(output, prediction, base)))
             case _:
                 return entry
@@ -106,6 +108,17 @@ class Links:
         if self._key is None:
             self._key = await self._secrets.secret(KEY)
         return self._key
+
+
+def some(entry: Entry) -> bool:
+    """Whether there may be files in the output that the entry of a log has."""
+    match entry.event:
+        case Output(chunks=chunks):
+            return any(references.STRINGS.some(chunk) for chunk in chunks)
+        case Succeeded(output=Raw() as output):
+            return references.STRINGS.some(output)
+        case _:
+            return False
 
 
 def pack(reference: Reference) -> str:

@@ -18,15 +18,16 @@ from msgspec.structs import replace
 
 from leveret.core import lanes, wire
 from leveret.core.ports import Broker, Deliveries
-from leveret.core.prediction import Blob, Prediction, Status
-from leveret.errors import QueueRefused
+from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
+from leveret.errors import NoReplyQueue, QueueRefused
 from leveret.testing.conformance.control import ControlConformance
+from leveret.testing.conformance.guards import GuardConformance
 from leveret.testing.conformance.just_in_time import JustInTimeConformance
 from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 
 
-class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConformance):
+class BrokerConformance(JustInTimeConformance, GuardConformance, ControlConformance, RejectedConformance):
     """Inherit this in a test class of a module with the fixture `broker`."""
 
     @pytest.mark.parametrize("ahead", [0, 1])
@@ -39,6 +40,7 @@ class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConfo
             deadline=1.8e9,
             input_blob=Blob("in/1", 3, "ab" * 32, "image/png"),
             attempt=3,
+            reply_to=ReplyTo("answers", "17"),
         )
 
         await publish(broker, published)
@@ -57,6 +59,16 @@ class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConfo
             delivery = await take_one(deliveries)
             assert wire.submitted(running) == delivery.prediction
             delivery.ack()
+
+    async def test_a_reply_to_a_queue_that_is_not_there_says_so(self, broker: Broker) -> None:
+        gone: NoReplyQueue | None = None
+        try:
+            await broker.reply(ReplyTo("nobody's", "17"), prediction().id, b"{}")
+        except NoReplyQueue as error:
+            gone = error
+
+        assert gone is not None
+        assert gone.data == {"queue": "nobody's"}
 
     @pytest.mark.parametrize("ahead", [0, 1])
     async def test_what_is_acknowledged_never_comes_again(self, broker: Broker, ahead: int) -> None:
@@ -153,40 +165,6 @@ class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConfo
             assert [prediction(2), prediction(1)] == [one.prediction for one in taken]
             assert 0.9 < waited < 5
 
-    async def test_a_guard_copy_outlives_the_acknowledged_original(self, broker: Broker) -> None:
-        await publish(broker, prediction())
-
-        async with broker.consume(MODEL, ahead=1) as deliveries:
-            original = await take_one(deliveries)
-            await broker.publish(original.prediction, delay=1)
-            original.ack()
-            copy = await take_one(deliveries)
-
-            assert original.prediction == copy.prediction
-
-    async def test_a_guarded_delivery_comes_again_when_its_consumer_is_gone(self, broker: Broker) -> None:
-        await publish(broker, prediction(lane=1))
-        async with broker.consume(MODEL, ahead=0) as deliveries:
-            held = await take_one(deliveries)
-            await held.guard(1)
-            await held.guard(1)
-
-        async with broker.consume(MODEL, ahead=0) as deliveries:
-            again = await take_one(deliveries)
-            assert held.prediction == again.prediction
-            again.ack()
-        await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
-
-    async def test_a_guarded_delivery_that_is_given_back_comes_again_at_once(self, broker: Broker) -> None:
-        await publish(broker, prediction(lane=1))
-
-        async with broker.consume(MODEL, ahead=0) as deliveries:
-            held = await take_one(deliveries)
-            await held.guard(3600)
-            await held.retry(0)
-
-            assert held.prediction == (await take_one(deliveries)).prediction
-
     async def test_a_model_that_was_never_declared_is_refused(self, broker: Broker) -> None:
         refused: QueueRefused | None = None
         try:
@@ -222,12 +200,6 @@ class BrokerConformance(JustInTimeConformance, ControlConformance, RejectedConfo
                 worker.cancel()
 
         assert {prediction(number).id: 1 for number in range(40)} == Counter(taken)
-
-    async def test_what_may_be_sent_ahead_can_be_taken_before_any_of_it_is_dealt_with(self, broker: Broker) -> None:
-        await publish(broker, *(prediction(number) for number in range(6)))
-
-        async with broker.consume(MODEL, ahead=6) as deliveries:
-            assert len(await take(deliveries, 6, most=1)) == 6
 
     async def test_models_are_separate(self, broker: Broker) -> None:
         here, there = prediction(), prediction(model="acme/other")

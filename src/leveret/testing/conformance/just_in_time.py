@@ -12,7 +12,7 @@ from leveret.testing.conformance.steps import MODEL, eventually, prediction, pub
 
 
 class JustInTimeConformance:
-    """Consuming with `ahead=0`: no delivery waits in a busy consumer while another one is idle."""
+    """What `ahead` means: with 0 no delivery waits in a busy consumer while another one is idle."""
 
     async def test_a_busy_consumer_holds_nothing_that_an_idle_one_could_take(self, broker: Broker) -> None:
         await publish(broker, prediction(0))
@@ -72,3 +72,9 @@ class JustInTimeConformance:
             (await waiting)[0].ack()
 
         await eventually(lambda: broker.depth(MODEL), (0, 0, 0, 0))
+
+    async def test_what_may_be_sent_ahead_can_be_taken_before_any_of_it_is_dealt_with(self, broker: Broker) -> None:
+        await publish(broker, *(prediction(number) for number in range(6)))
+
+        async with broker.consume(MODEL, ahead=6) as deliveries:
+            assert len(await take(deliveries, 6, most=1)) == 6

@@ -1,4 +1,4 @@
-"""What everyone may expect of a Store about the models that are served: announce, cards."""
+"""What everyone may expect of a Store about the models that are served: announce, cards, running."""
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from leveret.core.card import Card, Listing
 from leveret.core.ports import Store
-from leveret.testing.conformance.arrange import LONG, eventually
+from leveret.testing.conformance.arrange import LONG, a_prediction, claimed, eventually, reset, settle, succeeded
 
 ECHO = Card(
     model="local/echo",
@@ -24,7 +24,7 @@ OTHER = replace(ECHO, model="acme/ocr")
 
 
 class RegistryConformance:
-    """announce and cards."""
+    """announce, cards and running."""
 
     async def test_no_model_is_known_at_first(self, store: Store) -> None:
         assert await store.cards() == []
@@ -133,3 +133,15 @@ class RegistryConformance:
         await store.announce(ECHO, worker="w1", lease=0)
 
         assert await store.cards() == [Listing(card=newer, workers=1)]
+
+    async def test_what_runs_is_counted_by_model(self, store: Store) -> None:
+        echoes = [await store.create(a_prediction(account=account)) for account in ("alice", "bob", "bob")]
+        other = await store.create(a_prediction(model="acme/ocr"))
+        assert dict(await store.running()) == {}
+
+        runs = [await claimed(store, prediction) for prediction in (*echoes[:2], other)]
+
+        assert dict(await store.running()) == {"local/echo": 2, "acme/ocr": 1}
+        await settle(store, runs[0], succeeded(runs[0]))
+        await settle(store, runs[2], reset(runs[2]))
+        assert dict(await store.running()) == {"local/echo": 1}

@@ -12,6 +12,7 @@ from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
+from leveret.testing.conformance.replies import RepliesConformance
 from leveret.testing.conformance.runs import RunsConformance
 from leveret.testing.conformance.upkeep import LapsedConformance, UnbegunConformance, UpkeepConformance
 
@@ -32,6 +33,7 @@ class StoreConformance(
     OverdueConformance,
     LettersConformance,
     FilesConformance,
+    RepliesConformance,
     UnbegunConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.

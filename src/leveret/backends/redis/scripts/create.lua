@@ -1,16 +1,16 @@
 -- Record a prediction with its first event; answers its lane, or -1 when it is there already.
 -- KEYS: record, log, account, outstanding, outbox, and if it has a deadline: deadlines
 -- ARGV: id, spec, status, attempt, charged, the first event, owner (of what is outstanding),
---   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms, thresholds...,
---   and if it has a deadline: when that passes in ms
-local id, spec, status, attempt, charged, event, owner, lane, created = unpack(ARGV, 1, 9)
+--   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms,
+--   whether a reply will be owed ('': no), thresholds..., and if it has a deadline: when that passes in ms
+local id, spec, status, attempt, charged, event, owner, lane, created, asked = unpack(ARGV, 1, 10)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 10, #ARGV - (KEYS[6] and 1 or 0) do
+  for place = 11, #ARGV - (KEYS[6] and 1 or 0) do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -20,6 +20,9 @@ end
 redis.call('HSET', KEYS[1], 'spec', spec, 'status', status, 'attempt', attempt, 'lane', lane, 'owner', owner)
 if charged ~= '0' then
   redis.call('HSET', KEYS[1], 'charged', charged)
+end
+if asked ~= '' then
+  redis.call('HSET', KEYS[1], 'asked', 1)
 end
 if KEYS[6] then
   redis.call('HSET', KEYS[1], 'bounded', 1)

@@ -1,14 +1,14 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it), 0 (refused, nothing changed) or -2 (there
 --   is no record).
--- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines;
+-- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines, unreplied;
 --   if it becomes a dead letter by this: letter, dead letters, dead letters by model
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
 --   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
 --   how many fields to delete, their names..., the fields to set: name, value...
 local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
-local status, its_attempt, its_worker, owner, bounded =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded'))
+local status, its_attempt, its_worker, owner, bounded, asked =
+  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded', 'asked'))
 if not status then
   return -2
 end
@@ -39,6 +39,10 @@ if final == '1' then
   if bounded then
     redis.call('ZREM', KEYS[7], id)
   end
+  if asked then
+    local time = redis.call('TIME')
+    redis.call('ZADD', KEYS[8], time[1] * 1000 + math.floor(time[2] / 1000), id)
+  end
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
   end
@@ -46,11 +50,11 @@ else
   local time = redis.call('TIME')
   redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(delay), id)
 end
-if KEYS[8] then
+if KEYS[9] then
   local model = string.match(owner, '^[^ ]+')
-  redis.call('HSET', KEYS[8], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
-  redis.call('ZADD', KEYS[9], 0, id)
-  redis.call('ZADD', KEYS[10], 0, model .. ' ' .. id)
+  redis.call('HSET', KEYS[9], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
+  redis.call('ZADD', KEYS[10], 0, id)
+  redis.call('ZADD', KEYS[11], 0, model .. ' ' .. id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1

@@ -1,0 +1,184 @@
+"""The client for programs with an event loop: what client.py is for the others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from leveret.client import api
+from leveret.client.answers import Model, Queue
+from leveret.client.api import Api, Options, Selection
+from leveret.client.caller import Caller
+from leveret.client.downloading import download
+from leveret.client.following import Following, Outputs, void
+from leveret.client.prediction import JSON, Prediction
+from leveret.client.transports import Address, Looping
+from leveret.core.events import Entry
+from leveret.core.prediction import Status
+
+
+class AsyncClient:
+    """A client of the gateway at `base_url`, otherwise at LEVERET_URL. Every task of one event loop may share it.
+
+    `token`, otherwise LEVERET_TOKEN, is sent to that gateway alone. An answer may take `timeout` seconds; what fails
+    for a reason that may pass is tried again for up to `patience` seconds.
+    """
+
+    def __init__(
+        self, base_url: str | None = None, *, token: str | None = None, timeout: float = 60.0, patience: float = 30.0
+    ) -> None:
+        address = Address.found(base_url, token=token, timeout=timeout)
+        self._transport = Looping(address)
+        self._api = Api(Caller(self._transport, url=address.url, patience=patience, jitter=random.random))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def run(
+        self,
+        model: str,
+        given: Mapping[str, object],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the other client has it; it ends no more than the wait
+        priority: str | None = None,
+        cancel_after: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> JSON:
+        """The output of the model for this input.
+
+        Raises ModelFailed or PredictionCanceled, or StillRunning if that takes longer than `timeout` seconds.
+        """
+        options = Options(priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key)
+        return (await self._api.run(model, given, options, within=timeout)).result()
+
+    async def submit(
+        self,
+        model: str,
+        given: Mapping[str, object],
+        *,
+        priority: str | None = None,
+        cancel_after: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncHandle:
+        """A new prediction; it is canceled if it has not ended within `cancel_after` seconds."""
+        options = Options(priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key)
+        return AsyncHandle(self._api, await self._api.submit(model, given, options))
+
+    async def get(self, prediction_id: str) -> AsyncHandle:
+        """A prediction that exists. Raises PredictionNotFound."""
+        return AsyncHandle(self._api, await self._api.get(prediction_id))
+
+    async def cancel(self, prediction_id: str) -> Prediction:
+        """Cancel a prediction: what waits has ended with the answer, what runs ends once it is stopped."""
+        return await self._api.cancel(prediction_id)
+
+    async def retry(self, prediction_id: str) -> AsyncHandle:
+        """A new prediction with the input of one that has ended. Raises NotEnded or InputRemoved."""
+        return AsyncHandle(self._api, await self._api.retry(prediction_id))
+
+    async def predictions(
+        self, *, status: Status | str | None = None, model: str | None = None
+    ) -> AsyncGenerator[Prediction, None]:
+        """All predictions, newest first, page by page as they are taken."""
+        selection, cursor = Selection(status=status, model=model), None
+        while True:
+            page = await self._api.page(selection, cursor=cursor)
+            for prediction in page.results:
+                yield prediction
+            if (cursor := api.further(page)) is None:
+                return
+
+    async def models(self) -> list[Model]:
+        """All models, by name."""
+        return await self._api.models()
+
+    async def model(self, name: str) -> Model:
+        """One model. Raises ModelNotFound."""
+        return await self._api.model(name)
+
+    async def queues(self) -> list[Queue]:
+        """What waits and what runs, by model."""
+        return await self._api.queues()
+
+    async def upload(self, file: object) -> str:
+        """The URL that stands in an input for a file: a Path, bytes, or what is open for reading."""
+        return await self._api.upload(api.file(file))
+
+    async def download(self, url: str, to: str | Path) -> Path:
+        """Write the file that a URL in an output stands for to the file `to`, or as a new one into the folder `to`.
+
+        It is there whole or not at all.
+        """
+        return await download(self._api.caller, url, Path(to))
+
+
+class AsyncHandle:
+    """A prediction in the hands of a client; `prediction` is what was last known of it."""
+
+    def __init__(self, api: Api, prediction: Prediction) -> None:
+        self.prediction = prediction
+        self._api = api
+        self._void = 0
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.prediction.id
+
+    async def reload(self) -> Prediction:
+        """The prediction as it is now."""
+        self.prediction = await self._api.get(self.id)
+        return self.prediction
+
+    async def wait(self, timeout: float | None = None) -> Prediction:  # noqa: ASYNC109 - as for `run`
+        """The prediction when it has ended, however it has; `result` of it is the output.
+
+        Raises StillRunning if it has not ended within `timeout` seconds.
+        """
+        if not self.prediction.ended:
+            self.prediction = await self._api.wait(self.id, within=timeout)
+        return self.prediction
+
+    async def cancel(self) -> Prediction:
+        """Cancel it: what waits has ended with the answer, what runs ends once it is stopped."""
+        self.prediction = await self._api.cancel(self.id)
+        return self.prediction
+
+    async def events(self, *, after: int = 0) -> AsyncGenerator[Entry, None]:
+        """The entries of its log behind number `after`, those to come as they come, up to the final one.
+
+        Close it with `contextlib.aclosing`, if you may leave it before its end.
+        """
+        following = Following(self._api.caller, self.id, after=after)
+        try:
+            while (entry := await following.next()) is not None:
+                yield entry
+        finally:
+            await following.close()
+
+    async def stream(self) -> AsyncGenerator[JSON, None]:
+        """Its output chunk by chunk, from the beginning; what was not streamed comes as one.
+
+        Raises StreamReset if the run that had put out the chunks so far has come to nothing: stream again for those
+        of the next one. Raises ModelFailed or PredictionCanceled when it ends so. Close it as `events`.
+        """
+        outputs = Outputs(self._api.caller, self.id, void=max(self._void, void(self.prediction)))
+        try:
+            while (chunks := await outputs.next()) is not None:
+                for chunk in chunks:
+                    yield chunk
+        finally:
+            self._void = outputs.void
+            await outputs.close()

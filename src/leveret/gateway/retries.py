@@ -1,0 +1,41 @@
+"""Retries: what has ended is asked for again, as a new prediction."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from starlette.requests import Request
+from starlette.responses import Response
+
+from leveret.core.ports import Predictions
+from leveret.errors import InputRemoved, NotEnded
+from leveret.gateway.catalog import Catalog
+from leveret.gateway.predictions import prediction_id
+from leveret.gateway.submit import Intake
+from leveret.gateway.views import Views
+
+
+class Retries:
+    """The endpoint that runs a prediction's input again, on what its model is now."""
+
+    def __init__(self, *, catalog: Catalog, intake: Intake, store: Predictions, views: Views) -> None:
+        self._catalog = catalog
+        self._intake = intake
+        self._store = store
+        self._views = views
+
+    async def retry(self, request: Request) -> Response:
+        """A new prediction with the input and the priority of this one, however that has ended."""
+        ended = await self._store.get(prediction_id(request))
+        if not ended.status.terminal:
+            raise NotEnded(prediction_id=ended.id, state=ended.status)
+        given, removed = await self._views.stored_input(ended)
+        if removed:
+            raise InputRemoved(prediction_id=ended.id)
+        served = await self._catalog.model(ended.model)
+        base = self._views.base(request)
+        served.schema.check((await self._views.input(ended, base))[0])
+        accepted = await self._intake.accept(served.card, given, priority=ended.priority, limit=None)
+        fresh = replace(accepted.prediction, input=given, input_blob=None)
+        content = await self._views.prediction(fresh, base)
+        headers = {"Location": f"{base}/v1/predictions/{fresh.id}"}
+        return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")
