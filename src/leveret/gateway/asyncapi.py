@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.core import lanes, wire
-from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Blob, Priority
+from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Blob, Priority, ReplyTo
 from leveret.gateway.problems import Problem
 from leveret.gateway.schemas import REFERENCE, Schema, of_structs
 from leveret.gateway.socket import messages
@@ -34,6 +34,10 @@ class QueuedMessage(Struct, frozen=True, kw_only=True):
     start_by: Annotated[float | None, Meta(description="canceled if its first run has not begun by then")] = None
     deadline: Annotated[float | None, Meta(description="canceled if it has not ended by then")] = None
     input_blob: Annotated[Blob | None, Meta(description="where the input is, if it is not in the message")] = None
+    reply_to: Annotated[
+        ReplyTo | None,
+        Meta(description="where the reply goes; set it as the properties `reply_to` and `correlation_id`"),
+    ] = None
 
 
 _Said: TypeAlias = type[Struct]
