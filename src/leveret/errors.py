@@ -3,13 +3,12 @@
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
 │                        DeadLetterNotFound · UploadNotFound · NoReplyQueue
-├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · FileTooLarge · LinkRefused ·
+├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · LinkRefused ·
 │                        MethodNotAllowed · UrlForbidden · UpgradeRequired · TooManyWatches
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable · HostUnresolved
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InputUnreadable      a file in an input, or the input itself, that cannot be had
-├── FetchFailed          a file in an input that its server did not give us
 ├── InvalidOutput        a model returned what cannot be passed on
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── NotRetriable         a dead letter that asks for no prediction
@@ -152,15 +151,7 @@ class BodyTooLarge(BadRequest):
 
     code = "body_too_large"
     status = 413
-    message = "the body is larger than the {limit} bytes this gateway takes; send less, or raise gateway.max_body"
-
-
-class FileTooLarge(BadRequest):
-    """The file is larger than this gateway takes."""
-
-    code = "file_too_large"
-    status = 413
-    message = "the file is larger than the {limit} bytes this gateway takes; send less, or raise gateway.max_upload"
+    message = "the body is larger than the {limit} bytes this gateway takes; send less, or raise {setting}"
 
 
 class LinkRefused(BadRequest):
@@ -262,14 +253,6 @@ class HostUnresolved(Unavailable):
 
     code = "host_unresolved"
     message = "no address is known for the host {host!r} ({reason}); check its name, or try again later"
-
-
-class FetchFailed(LeveretError):
-    """A file could not be read from its URL."""
-
-    code = "fetch_failed"
-    status = 502
-    message = "the file at {url} cannot be read: {reason}"
 
 
 class InvalidOutput(LeveretError):

@@ -8,7 +8,7 @@ import gzip
 import pytest
 
 from leveret.config import OutboundSettings
-from leveret.errors import FetchFailed
+from leveret.errors import InputUnreadable
 from leveret.outbound import Fetcher, Guard
 from leveret.outbound.fetching import MOST_REDIRECTS
 from tests.outbound.servers import LOOPBACK, Receiver, receiving
@@ -58,14 +58,14 @@ async def test_a_redirect_is_followed_where_the_guard_lets_it() -> None:
 )
 async def test_a_redirect_leads_nowhere_that_the_guard_forbids(location: str) -> None:
     async with receiving(answer(b"", f"Location: {location}", status="302 Found")) as receiver:
-        with pytest.raises(FetchFailed, match=r"does not call|http://"):
+        with pytest.raises(InputUnreadable, match=r"does not call|http://"):
             await fetched(receiver)
 
 
 async def test_redirects_end_somewhere() -> None:
     async with receiving(b"") as receiver:
         receiver.answer = answer(b"", f"Location: http://127.0.0.1:{receiver.port}/again", status="307 Temporary")
-        with pytest.raises(FetchFailed, match=f"more than {MOST_REDIRECTS} redirects"):
+        with pytest.raises(InputUnreadable, match=f"more than {MOST_REDIRECTS} redirects"):
             await fetched(receiver)
 
     assert MOST_REDIRECTS + 1 == len(receiver.heads)
@@ -73,9 +73,9 @@ async def test_redirects_end_somewhere() -> None:
 
 async def test_by_default_only_https_to_the_public_internet_is_called() -> None:
     async with receiving(answer(b"hare")) as receiver:
-        with pytest.raises(FetchFailed, match="it must begin with https://"):
+        with pytest.raises(InputUnreadable, match="it must begin with https://"):
             await fetched(receiver, settings=OutboundSettings())
-        with pytest.raises(FetchFailed, match="not an address of the public internet"):
+        with pytest.raises(InputUnreadable, match="not an address of the public internet"):
             await fetched(receiver, settings=OutboundSettings(allow_http=True))
 
     assert 0 == receiver.connections
@@ -96,7 +96,7 @@ async def test_by_default_only_https_to_the_public_internet_is_called() -> None:
 )
 async def test_what_cannot_be_had_is_told_without_the_secrets_of_its_url(content: bytes, problem: str) -> None:
     async with receiving(content, closes=True) as receiver:
-        with pytest.raises(FetchFailed, match=problem) as failed:
+        with pytest.raises(InputUnreadable, match=problem) as failed:
             await fetched(receiver)
 
     assert f"http://127.0.0.1:{receiver.port}/a/hare.png " in str(failed.value)
@@ -105,14 +105,14 @@ async def test_what_cannot_be_had_is_told_without_the_secrets_of_its_url(content
 
 async def test_a_server_that_is_slow_is_not_waited_for() -> None:
     async with receiving(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhare") as receiver:
-        with pytest.raises(FetchFailed, match=r"longer than 0\.3 seconds"):
+        with pytest.raises(InputUnreadable, match=r"longer than 0\.3 seconds"):
             await fetched(receiver, patience=0.3)
 
 
 async def test_a_server_that_is_not_there_is_named() -> None:
     async with receiving(b"") as receiver:
         pass
-    with pytest.raises(FetchFailed, match=r"hare\.png cannot be read: "):
+    with pytest.raises(InputUnreadable, match=r"hare\.png cannot be read: "):
         await fetched(receiver)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 from msgspec import Struct
 
-from leveret.errors import FetchFailed, HostUnresolved, UrlForbidden
+from leveret.errors import HostUnresolved, InputUnreadable, UrlForbidden
 from leveret.outbound.guard import Guard
 from leveret.outbound.transport import open_client
 
@@ -44,16 +44,16 @@ class Fetcher:
 
     @asynccontextmanager
     async def fetch(self, url: str) -> AsyncIterator[Fetched]:
-        """The file, to be read inside of the block. Raises FetchFailed, there too."""
+        """The file, to be read inside of the block. Raises InputUnreadable, there too."""
         try:
             async with asyncio.timeout(self._timeout), self._answer(url) as answer:
                 kind = answer.headers.get("content-type", "")
                 name = PurePosixPath(unquote(urlsplit(url).path)).name
                 yield Fetched(kind, name, self._content(answer, url))
         except TimeoutError as error:
-            raise FetchFailed(url=shown(url), reason=f"it took longer than {self._timeout:g} seconds") from error
+            raise InputUnreadable(what=shown(url), reason=f"it took longer than {self._timeout:g} seconds") from error
         except (UrlForbidden, HostUnresolved, httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise FetchFailed(url=shown(url), reason=str(error) or type(error).__name__) from error
+            raise InputUnreadable(what=shown(url), reason=str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def _answer(self, url: str) -> AsyncIterator[httpx2.Response]:
@@ -67,9 +67,9 @@ class Fetcher:
                     break
                 url = str(answer.next_request.url)
             else:
-                raise FetchFailed(url=shown(url), reason=f"there are more than {MOST_REDIRECTS} redirects")
+                raise InputUnreadable(what=shown(url), reason=f"there are more than {MOST_REDIRECTS} redirects")
             if not answer.is_success:
-                raise FetchFailed(url=shown(url), reason=f"its server answered {answer.status_code}")
+                raise InputUnreadable(what=shown(url), reason=f"its server answered {answer.status_code}")
             yield answer
 
     async def _content(self, answer: httpx2.Response, url: str) -> AsyncGenerator[bytes, None]:
@@ -83,10 +83,10 @@ class Fetcher:
                 raise self._too_large(url)
             yield chunk
 
-    def _too_large(self, url: str) -> FetchFailed:
-        return FetchFailed(url=shown(url), reason=f"it is larger than {self._most} bytes")
+    def _too_large(self, url: str) -> InputUnreadable:
+        return InputUnreadable(what=shown(url), reason=f"it is larger than {self._most} bytes")
 
 
 def shown(url: str) -> str:
-    """The URL as it may be told: without its query, which may be secret."""
-    return url.partition("#")[0].partition("?")[0][:500]
+    """The file at this URL as it may be told: without the query, which may be secret."""
+    return "the file at " + url.partition("#")[0].partition("?")[0][:500]

@@ -33,7 +33,7 @@ from leveret.core.prediction import Means
 from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import FetchFailed, InputUnreadable, LeveretError
+from leveret.errors import InputUnreadable, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
 from leveret.worker.hand import LOST_RECORD, Hand, Held, Unwanted
@@ -219,7 +219,7 @@ class Executor:
         try:
             content = await self._inputs.read(held.prediction, held.run, places, wanted=lambda: held.unwanted is None)
             return self._item(held, content)
-        except (InputUnreadable, FetchFailed) as error:
+        except InputUnreadable as error:
             await self._settle([(held, Finish(Failed(time.time(), str(error), held.run.attempt)))])
         except (LeveretError, OSError) as error:
             reset = _uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY)

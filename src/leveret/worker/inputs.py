@@ -57,7 +57,7 @@ class Inputs:
     async def read(self, prediction: Prediction, run: Running, places: Places, *, wanted: Callable[[], bool]) -> bytes:
         """The input of the run; as it is if the run is no longer `wanted`.
 
-        Raises InputUnreadable or FetchFailed, which end the prediction, or StoreUnavailable.
+        Raises InputUnreadable, which ends the prediction, or StoreUnavailable.
         """
         content = await self._content(prediction)
         if not places.any or _ADDRESS.search(content) is None:

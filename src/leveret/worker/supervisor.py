@@ -82,16 +82,7 @@ class Worker:
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop, reply=reply)
         self._pace = Pace()
         self._spool = Spool(settings.spool_dir)
-        fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)
-        self._executor = Executor(
-            runs=runs,
-            blobs=blobs,
-            inputs=Inputs(blobs=blobs, spool=self._spool, fetcher=fetcher),
-            spool=self._spool,
-            hand=self._hand,
-            settings=settings,
-            learn=self._pace.learn,
-        )
+        self._executor = self._execution(runs, blobs, outbound)
         self._pool = Pool(target=target, spool=self._spool.path, settings=settings, consuming=self._consumer)
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
@@ -187,6 +178,19 @@ class Worker:
             async with asyncio.timeout(self._settings.grace):
                 await self._hurrying.wait()
         self._pool.hand_back("its worker was stopped")
+
+    def _execution(self, runs: Runs, blobs: Blobs, outbound: OutboundSettings) -> Executor:
+        settings = self._settings
+        fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)
+        return Executor(
+            runs=runs,
+            blobs=blobs,
+            inputs=Inputs(blobs=blobs, spool=self._spool, fetcher=fetcher),
+            spool=self._spool,
+            hand=self._hand,
+            settings=settings,
+            learn=self._pace.learn,
+        )
 
     def _consumer(self, process: ModelProcess) -> Consumer:
         return Consumer(

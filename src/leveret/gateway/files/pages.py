@@ -19,7 +19,7 @@ from starlette.responses import Response
 from leveret.core.ports import Blobs, Files
 from leveret.core.prediction import Blob, new_id
 from leveret.core.uploads import LIFETIME, UPLOAD_ID, Upload, key
-from leveret.errors import FileTooLarge, InvalidRequest, LeveretError, UploadNotFound
+from leveret.errors import BodyTooLarge, InvalidRequest, LeveretError, UploadNotFound
 from leveret.gateway.account import of
 from leveret.gateway.files.downloads import UNKNOWN, content_type
 from leveret.gateway.files.links import Links
@@ -34,6 +34,8 @@ LONGEST_NAME: Final = 255
 
 _AROUND: Final = 1024 * 1024
 """How much of a request may stand around its file, in bytes."""
+
+_SETTING: Final = "gateway.max_upload"
 
 _encoder: Final = msgspec.json.Encoder()
 _metadata: Final = msgspec.json.Decoder(dict[str, Raw])
@@ -90,7 +92,7 @@ class FilePages:
         """Keep the file of a form, which is stored as it comes."""
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and len(declared) < 20 and int(declared) > self._largest + _AROUND:
-            raise FileTooLarge(limit=self._largest)
+            raise BodyTooLarge(limit=self._largest, setting=_SETTING)
         form = Form(request)
         part = await form.file("content")
         now = time.time()
@@ -192,12 +194,12 @@ class FilePages:
 async def _measured(
     stream: AsyncIterable[bytes], update: Callable[[bytes], None], *, limit: int
 ) -> AsyncGenerator[bytes, None]:
-    """The same bytes. Raises FileTooLarge as soon as there are more than `limit`."""
+    """The same bytes. Raises BodyTooLarge as soon as there are more than `limit`."""
     size = 0
     async for chunk in stream:
         size += len(chunk)
         if size > limit:
-            raise FileTooLarge(limit=limit)
+            raise BodyTooLarge(limit=limit, setting=_SETTING)
         update(chunk)
         yield chunk
 
