@@ -16,11 +16,13 @@ from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
+from leveret.gateway.files.links import Links
 from leveret.gateway.server import server_config
 from leveret.gateway.views import Views
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.sweeper import Sweeper
+from leveret.uploads import Uploads
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
@@ -107,6 +109,7 @@ class Launcher:
             runs=backends.store,
             registry=backends.store,
             blobs=backends.blobs,
+            outbound=self._settings.outbound,
             admit=partial(self._admit, target),
             reply=replies.add,
         )
@@ -177,7 +180,8 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
 
 
 def _replies(settings: Settings, backends: Backends) -> Replies:
-    views = Views(blobs=backends.blobs, base_url=settings.gateway.base_url)
+    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
+    views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url)
     return Replies(broker=backends.broker, store=backends.store, show=views.message, hold=settings.sweeper.hold)
 
 
@@ -188,6 +192,7 @@ def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) ->
         broker=broker,
         rejections=Rejections(broker=broker, store=store),
         replies=replies,
+        uploads=Uploads(files=store, blobs=backends.blobs, hold=settings.hold),
         erasure=Erasure(store=store, blobs=backends.blobs),
         settings=settings,
     )

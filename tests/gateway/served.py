@@ -181,6 +181,7 @@ class Gateway:
         url: str,
         server: uvicorn.Server,
         client: httpx2.AsyncClient,
+        database: Database,
         store: Store,
         broker: Broker,
         blobs: FileBlobs,
@@ -188,6 +189,7 @@ class Gateway:
         self._server = server
         self.url = url
         self.client = client
+        self.database = database
         self.store = store
         self.broker = broker
         self.blobs = blobs
@@ -267,7 +269,9 @@ async def serving(
             _served(server_config(app, settings)) as (url, server),
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
         ):
-            yield Gateway(url=url, server=server, client=client, store=store, broker=broker, blobs=blobs)
+            yield Gateway(
+                url=url, server=server, client=client, database=database, store=store, broker=broker, blobs=blobs
+            )
 
 
 async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:

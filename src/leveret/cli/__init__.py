@@ -78,14 +78,14 @@ def _parameter(name: str, row: Option) -> inspect.Parameter:
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "worker", "sweeper")
+@_with_options("gateway", "worker", "sweeper", "outbound")
 def serve(targets: Targets, *, settings: Settings) -> None:
     """Serve models with everything in one process: gateway, workers and sweeper."""
     _run(Launcher, settings, gateway=True, targets=targets)
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "sweeper")
+@_with_options("gateway", "sweeper", "outbound")
 def gateway(*, settings: Settings) -> None:
     """Run a gateway alone, on RabbitMQ and Redis. Any number may run."""
     _need_urls(settings, "gateway")

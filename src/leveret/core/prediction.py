@@ -66,6 +66,11 @@ class Blob(Struct, frozen=True):
     sha256: str
     content_type: str = "application/json"
 
+    def span(self, start: int, length: int | None) -> tuple[int, int]:
+        """From where to where `length` bytes from `start` on are, as far as there are so many; None: all of them."""
+        begin = min(max(0, start), self.size)
+        return begin, self.size if length is None else min(begin + max(0, length), self.size)
+
 
 class ReplyTo(Struct, frozen=True, omit_defaults=True):
     """Where a program waits that has asked over AMQP: its queue, and the name by which it knows the reply."""

@@ -31,6 +31,11 @@ LOCAL: Final = AccountView(type="organization", username="local", name="local")
 HARDWARE: Final = (HardwareView(sku="own", name="the machines of its workers"),)
 
 
+def of(_request: Request) -> str:
+    """Whose request it is."""
+    return LOCAL.username
+
+
 async def account(_request: Request) -> Response:
     """The account of the request."""
     return Response(_encoder.encode(LOCAL), media_type="application/json")

@@ -30,6 +30,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     tag: str = "predictions"
     parameters: tuple[str, ...] = ()
     body: Schema | None = None
+    sent_as: str = JSON
     answers: Mapping[int, Schema | None]
     media: str = JSON
 
@@ -45,7 +46,7 @@ class Operation(Struct, frozen=True, kw_only=True):
             "responses": {**answers, "4XX": _PROBLEM, "5XX": _PROBLEM},
         }
         if self.body is not None:
-            described["requestBody"] = {"required": True, "content": {JSON: {"schema": self.body}}}
+            described["requestBody"] = {"required": True, "content": {self.sent_as: {"schema": self.body}}}
         return described
 
 
@@ -117,6 +118,11 @@ PARAMETERS: Final[Schema] = {
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
     "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
     "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _TEXT),
+    "file_id": _parameter("path", "file_id", "the id of a file", _TEXT),
+    "owner_of_file": _parameter("query", "owner", "whose file it is, as its link says", _TEXT),
+    "expiry": _parameter("query", "expiry", "until when the link can be used, as it says", _NUMBER),
+    "signature": _parameter("query", "signature", "what makes the link genuine", _TEXT),
+    "range": _parameter("header", "Range", "one part of it, such as `bytes=0-1023`", _TEXT),
     "letter_id": _parameter("path", "letter_id", "the id of a dead letter", _TEXT),
     "after": _parameter("query", "after", "number of the last entry that is known", _NUMBER),
     "last_event_id": _parameter("header", "Last-Event-ID", "the same, as browsers send it; goes first", _TEXT),

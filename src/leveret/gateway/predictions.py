@@ -21,7 +21,8 @@ from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Statu
 from leveret.erasure import Erasure
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
 from leveret.gateway import prefer
-from leveret.gateway.views import PredictionView, Views, view
+from leveret.gateway.account import of
+from leveret.gateway.views import PredictionView, Views
 from leveret.gateway.waits import Waits
 
 PAGE: Final = 100
@@ -30,7 +31,6 @@ PAGE: Final = 100
 TELL_PATIENCE: Final = 1.0
 """How long a worker is tried to be told of a cancel, in seconds; it learns of it by its next beat anyway."""
 
-_ACCOUNT: Final = "local"
 _encoder: Final = msgspec.json.Encoder()
 _log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class PredictionPages:
         page = PredictionPage(
             next=f"{base}/v1/predictions?{_further(query, found[PAGE - 1])}" if len(found) > PAGE else None,
             previous=None,
-            results=[view(prediction, base) for prediction in found[:PAGE]],
+            results=[await self._views.listed(prediction, base) for prediction in found[:PAGE]],
         )
         return Response(_encoder.encode(page), media_type="application/json")
 
@@ -145,7 +145,7 @@ def _query(request: Request) -> Query:
     if status is not None and status not in set(Status):
         raise InvalidRequest(reason=f"`status` must be one of {', '.join(Status)}")
     return Query(
-        account=_ACCOUNT,
+        account=of(request),
         before=cursor,
         limit=PAGE + 1,
         status=None if status is None else Status(status),

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from leveret.core.ports import Predictions
 from leveret.errors import InputRemoved, NotEnded
 from leveret.gateway.catalog import Catalog
+from leveret.gateway.intake import Intake
 from leveret.gateway.predictions import prediction_id
-from leveret.gateway.submit import Intake
 from leveret.gateway.views import Views
 
 
@@ -28,16 +28,16 @@ class Retries:
         ended = await self._store.get(prediction_id(request))
         if not ended.status.terminal:
             raise NotEnded(prediction_id=ended.id, state=ended.status)
-        given, removed = await self._views.input(ended)
+        given, removed = await self._views.stored_input(ended)
         if removed:
             raise InputRemoved(prediction_id=ended.id)
         served = await self._catalog.model(ended.model)
-        served.schema.check(given)
+        base = self._views.base(request)
+        served.schema.check((await self._views.input(ended, base))[0])
         accepted = await self._intake.accept(
             served.card, given, priority=ended.priority, limit=None, keep=ended.retention
         )
         fresh = replace(accepted.prediction, input=given, input_blob=None)
-        base = self._views.base(request)
         content = await self._views.prediction(fresh, base)
         headers = {"Location": f"{base}/v1/predictions/{fresh.id}"}
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")

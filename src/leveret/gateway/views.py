@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from leveret.core.ports import Blobs
 from leveret.core.prediction import EMPTY, NULL, Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
+from leveret.gateway.files.links import Links
 
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 """Bytes of a prediction in a message; half of what RabbitMQ takes from 4.0 on."""
@@ -77,8 +78,9 @@ class PredictionView(Struct, frozen=True, kw_only=True):
 class Views:
     """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
 
-    def __init__(self, *, blobs: Blobs, base_url: str) -> None:
+    def __init__(self, *, blobs: Blobs, links: Links, base_url: str) -> None:
         self._blobs = blobs
+        self._links = links
         self._base_url = base_url.rstrip("/")
 
     def base(self, request: HTTPConnection) -> str:
@@ -92,10 +94,15 @@ class Views:
         output that is gone raises BlobNotFound, since a success with nothing in it would be taken for the result.
         """
         if prediction.data_removed or (prediction.input_blob is None and prediction.output_blob is None):
-            return _encoder.encode(view(prediction, base))
-        input_, removed = await self.input(prediction)
+            return _encoder.encode(await self.listed(prediction, base))
+        input_, removed = await self.input(prediction, base)
         output = await self._whole(prediction.output, prediction.output_blob)
-        return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
+        shown = view(replace(prediction, input=input_, output=output), base, data_removed=removed)
+        return _encoder.encode(await self._linked(shown, prediction, base))
+
+    async def listed(self, prediction: Prediction, base: str) -> PredictionView:
+        """The prediction as it stands in a list: what is kept as blobs stays empty."""
+        return await self._linked(view(prediction, base), prediction, base)
 
     async def message(self, prediction: Prediction) -> bytes:
         """The prediction for a message: whole, or without its data if these are too large or gone.
@@ -109,12 +116,26 @@ class Views:
         bare = replace(prediction, input=EMPTY, input_blob=None, output=NULL, output_blob=None, logs="")
         return _encoder.encode(view(bare, self._base_url, data_removed=True))
 
-    async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
+    async def input(self, prediction: Prediction, base: str) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
+        given, removed = await self.stored_input(prediction)
+        return self._links.in_input(given, base), removed
+
+    async def stored_input(self, prediction: Prediction) -> tuple[Raw, bool]:
+        """The same with its files as a worker finds them."""
         try:
             return await self._whole(prediction.input, prediction.input_blob), prediction.data_removed
         except BlobNotFound:
             return EMPTY, True
+
+    async def _linked(self, shown: PredictionView, prediction: Prediction, base: str) -> PredictionView:
+        """The same, with links to the files in it."""
+        input_, output = self._links.in_input(shown.input, base), shown.output
+        if output is not NULL:
+            output = await self._links.in_output(output, prediction, base)
+        if input_ is shown.input and output is shown.output:
+            return shown
+        return replace(shown, input=input_, output=output)
 
     async def _whole(self, inline: Raw, blob: Blob | None) -> Raw:
         """The value, from its blob if it has one. Raises BlobNotFound."""

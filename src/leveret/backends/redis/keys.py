@@ -18,6 +18,10 @@
 {ns}:dead:{id}          hash    a dead letter: its `model`, `body` and `failure`
 {ns}:blob:{key}         hash    a large value: its chunks by their numbers from 0, its `size`, and whose `put` it was
 {ns}:blobs:{a/b}        set     the keys of the large values whose `key` begins with these two segments
+{ns}:upload:{id}        hash    a client's file: what is known of it, as `data`, and whether it was `kept`
+{ns}:uploads            zset    all of them, by when they expire, in ms
+{ns}:uploads:{account}  zset    those of an account that are kept, for listing
+{ns}:secret:{name}      string  a secret of the installation
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
 {ns}:once:{account}:{key}    string  a create that may be sent again: its fingerprint and the prediction; expires
@@ -45,6 +49,7 @@ class Keys:
         self.presence = f"{namespace}:presence"
         self.dead = f"{namespace}:dead"
         self.dead_models = f"{namespace}:dead-models"
+        self.uploads = f"{namespace}:uploads"
         self.problems = f"{namespace}:problems"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
@@ -54,6 +59,8 @@ class Keys:
         self._letters = f"{namespace}:dead:"
         self._once = f"{namespace}:once:"
         self._missed = f"{namespace}:missed:"
+        self._uploads = f"{namespace}:upload:"
+        self._secrets = f"{namespace}:secret:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -70,6 +77,18 @@ class Keys:
     def letter(self, letter_id: str) -> str:
         """A dead letter."""
         return self._letters + letter_id
+
+    def upload(self, upload_id: str) -> str:
+        """A client's file."""
+        return self._uploads + upload_id
+
+    def account_uploads(self, account: str) -> str:
+        """The files of an account."""
+        return f"{self.uploads}:{account}"
+
+    def secret(self, name: str) -> str:
+        """A secret of the installation."""
+        return self._secrets + name
 
     def blob(self, key: str) -> str:
         """A large value."""

@@ -23,6 +23,7 @@ from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
+from leveret.backends.redis.uploads import RedisUploads
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
@@ -79,7 +80,7 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters, RedisExpiry):
+class RedisStore(RedisLetters, RedisExpiry, RedisUploads):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:

@@ -117,6 +117,23 @@ CREATE TABLE IF NOT EXISTS missed (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS missed_by_prediction ON missed (prediction);
 
+-- Clients' files: what is known of them. Without `kept` the blob is only expected.
+CREATE TABLE IF NOT EXISTS uploads (
+    id         TEXT PRIMARY KEY,
+    account    TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    held_until REAL NOT NULL DEFAULT 0,
+    kept       INTEGER NOT NULL,
+    data       BLOB NOT NULL   -- JSON
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS uploads_by_account ON uploads (account, id);
+CREATE INDEX IF NOT EXISTS uploads_by_expiry ON uploads (expires_at);
+
+CREATE TABLE IF NOT EXISTS secrets (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
 -- The broker --------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS queues (

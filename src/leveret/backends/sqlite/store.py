@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import expiry, letters, records, repeats, transitions, upkeep
+from leveret.backends.sqlite import expiry, letters, records, repeats, transitions, upkeep, uploads
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
@@ -22,6 +22,7 @@ from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.core.retention import Retention
+from leveret.core.uploads import Upload
 from leveret.errors import DataRemoved, PredictionNotFound
 
 T = TypeVar("T")
@@ -158,6 +159,34 @@ class SqliteStore:
     async def discard(self, letter_ids: Sequence[str]) -> int:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
+
+    async def expect(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.write, upload=upload, kept=False), durable=True)
+
+    async def keep(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.write, upload=upload, kept=True), durable=True)
+
+    async def file(self, upload_id: str) -> Upload:
+        """See core.ports.Files."""
+        return await self._database.read(partial(uploads.find, upload_id=upload_id))
+
+    async def files(self, account: str, *, before: str | None = None, limit: int) -> list[Upload]:
+        """See core.ports.Files."""
+        return await self._database.read(partial(uploads.page, account=account, before=before, limit=limit))
+
+    async def forget(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.forget, upload=upload))
+
+    async def expired(self, *, hold: float, limit: int) -> list[Upload]:
+        """See core.ports.Files."""
+        return await self._database.write(partial(uploads.expired, hold=hold, limit=limit))
+
+    async def secret(self, name: str) -> bytes:
+        """See core.ports.Secrets."""
+        return await self._database.write(partial(uploads.secret, name=name), durable=True)
 
     async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
         """See core.ports.Replies."""

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from leveret.core.ports import Predictions
 from leveret.errors import InvalidRequest, LeveretError
+from leveret.gateway.files.links import Links
 from leveret.gateway.socket import messages
 from leveret.gateway.socket.operations import Operations
 from leveret.gateway.socket.watches import Watches
@@ -31,6 +32,7 @@ class Sockets(Struct, frozen=True, kw_only=True):
     operations: Operations
     store: Predictions
     views: Views
+    links: Links
     waits: Waits
     max_watches: int
 
@@ -47,13 +49,21 @@ class Sockets(Struct, frozen=True, kw_only=True):
             asyncio.TaskGroup() as watching,
         ):
             writer = Writer(websocket, lost=leave)
-            watches = Watches(store=self.store, writer=writer, group=watching, limit=self.max_watches)
+            base = self.views.base(websocket)
+            watches = Watches(
+                store=self.store,
+                writer=writer,
+                group=watching,
+                limit=self.max_watches,
+                links=self.links,
+                base=base,
+            )
             connection = Connection(
                 writer=writer,
                 watches=watches,
                 operations=self.operations,
                 doing=doing,
-                base=self.views.base(websocket),
+                base=base,
             )
             with closing(watches):
                 await connection.listen(websocket)

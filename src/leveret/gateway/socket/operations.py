@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Raw
 
 from leveret.errors import InvalidRequest
+from leveret.gateway.account import LOCAL
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.predictions import PredictionPages, known
 from leveret.gateway.socket import messages
@@ -29,7 +30,8 @@ class Operations:
         """The id of the new prediction, and what to say of it. Raises what a POST is answered with."""
         served = await self._served(wanted)
         limit = [] if wanted.cancel_after is None else [wanted.cancel_after]
-        accepted = await self._submit.accept(served, wanted, cancel_after=limit)
+        account = LOCAL.username
+        accepted = await self._submit.accept(served, wanted, cancel_after=limit, account=account, base=base)
         content = await self._views.prediction(accepted.prediction, base)
         return accepted.prediction.id, messages.Accepted(prediction=Raw(content), ref=wanted.ref)
 

@@ -7,6 +7,7 @@ from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.expiry import DeleteConformance, ExpiryConformance
+from leveret.testing.conformance.files import FilesConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
@@ -37,6 +38,7 @@ class StoreConformance(
     ExpiryConformance,
     DeleteConformance,
     LettersConformance,
+    FilesConformance,
     RepliesConformance,
     UnbegunConformance,
 ):
