@@ -2,7 +2,7 @@
 
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
-│                        DeadLetterNotFound
+│                        DeadLetterNotFound · WebhookNotFound
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · MethodNotAllowed ·
 │                        UrlForbidden
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
@@ -85,6 +85,13 @@ class DeadLetterNotFound(NotFound):
 
     code = "dead_letter_not_found"
     message = "there is no dead letter {letter_id!r}: it never was one, or it has been retried or purged"
+
+
+class WebhookNotFound(NotFound):
+    """The prediction has no webhook."""
+
+    code = "webhook_not_found"
+    message = "the prediction {prediction_id!r} has no webhook; one is given with `webhook` when it is created"
 
 
 class BlobDamaged(LeveretError):

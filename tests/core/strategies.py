@@ -18,7 +18,7 @@ from leveret.core.events import (
     Succeeded,
     Why,
 )
-from leveret.core.prediction import Blob, Means, Prediction, Priority
+from leveret.core.prediction import Blob, HookEvent, Means, Prediction, Priority, Webhook
 
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 attempts = st.integers(min_value=1, max_value=4)
@@ -92,4 +92,6 @@ submissions = st.builds(
     attempt=st.integers(0, 3),
     charged=st.integers(0, 3),
     input_blob=st.none() | blobs,
+    webhook=st.none()
+    | st.builds(Webhook, url=st.text(), events=st.lists(st.sampled_from(HookEvent)).map(tuple), base=st.text()),
 )

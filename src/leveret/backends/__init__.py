@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from leveret.backends.files import FileBlobs
 from leveret.config import Settings
-from leveret.core.ports import Blobs, Broker, Store
+from leveret.core.ports import Blobs, Queues, Store
 from leveret.errors import InvalidSetting
 
 
 class Backends(Struct, frozen=True):
     """One family: what fits together."""
 
-    broker: Broker
+    broker: Queues
     store: Store
     blobs: Blobs
 

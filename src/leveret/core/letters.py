@@ -61,5 +61,6 @@ def renewed(letter: DeadLetter, *, at: float) -> Prediction:
         priority=prediction.priority,
         input=prediction.input,
         input_blob=prediction.input_blob,
+        webhook=prediction.webhook,
         created_at=at,
     )

@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
-* Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters.
+* Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
+* Store, six small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters, Hooks.
 * Blobs: large values.
 """
 
@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.hooks import Errands, Hooks
 from leveret.core.letters import DeadLetter
 from leveret.core.prediction import Blob, Prediction, Status
 
@@ -105,6 +106,10 @@ class Broker(Protocol):
     def listen(self, worker: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The control messages sent to this worker while it listens."""
         ...
+
+
+class Queues(Broker, Errands, Protocol):
+    """Both, as one backend class."""
 
 
 class Claimed(Struct, frozen=True):
@@ -286,8 +291,8 @@ class Letters(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
-    """All five, as one backend class."""
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Hooks, Protocol):
+    """All six, as one backend class."""
 
 
 class Blobs(Protocol):

@@ -8,6 +8,9 @@
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
+{ns}:hooks              zset    with news for their webhooks, by from when on somebody may see to it, in ms
+{ns}:calls:{id}         list    the latest calls of a prediction's webhook
+{ns}:secrets            hash    the secrets by which webhooks are signed, by account
 {ns}:cards              hash    the cards by model
 {ns}:dead             zset    the ids of the dead letters, for listing
 {ns}:dead-models      zset    "model id" of those that are predictions, for listing by model
@@ -27,6 +30,8 @@ class Keys:
         self.outbox = f"{namespace}:outbox"
         self.leases = f"{namespace}:leases"
         self.deadlines = f"{namespace}:deadlines"
+        self.hooks = f"{namespace}:hooks"
+        self.secrets = f"{namespace}:secrets"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
         self.dead = f"{namespace}:dead"
@@ -36,6 +41,7 @@ class Keys:
         self._blobs = f"{namespace}:blob:"
         self._accounts = f"{namespace}:account:"
         self._letters = f"{namespace}:dead:"
+        self._calls = f"{namespace}:calls:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -52,6 +58,10 @@ class Keys:
     def letter(self, letter_id: str) -> str:
         """A dead letter."""
         return self._letters + letter_id
+
+    def calls(self, prediction_id: str) -> str:
+        """The calls of a prediction's webhook."""
+        return self._calls + prediction_id
 
     def blob(self, key: str) -> str:
         """A large value."""

@@ -23,12 +23,18 @@ class Scripts(Struct, frozen=True):
     append: Script
     beat: Script
     bury: Script
+    called: Script
     cancel: Script
     cards: Script
     claim: Script
     create: Script
     discard: Script
     due: Script
+    news: Script
+    rest: Script
+    secret: Script
+    sent: Script
+    silence: Script
     transition: Script
 
     def __iter__(self) -> Iterator[Script]:

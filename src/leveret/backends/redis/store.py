@@ -18,6 +18,7 @@ from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.follow import Logs
+from leveret.backends.redis.hooks import RedisHooks
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
@@ -71,7 +72,7 @@ async def open_store(url: str, *, namespace: str = "leveret", patience: float = 
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters):
+class RedisStore(RedisLetters, RedisHooks):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:

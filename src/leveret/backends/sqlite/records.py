@@ -23,6 +23,7 @@ from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
 from leveret.core.ports import Query, Running
 from leveret.core.prediction import UNFINISHED, Blob, Means, Prediction, Status
+from leveret.core.webhooks import heeds
 
 Column: TypeAlias = str | int | float | bytes | None
 News: TypeAlias = list[tuple[str, list[Entry]]]
@@ -47,6 +48,7 @@ class Record(Struct, frozen=True):
     canceling: int
     suspect: str
     due: float
+    heeded: str
 
     @property
     def ended(self) -> bool:
@@ -73,8 +75,8 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int, int, int, str, float] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due"
+    row: tuple[int, str, int, str, float, int, int, int, int, str, float, str] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due, heeded"
         " FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
@@ -83,17 +85,21 @@ def find(connection: Connection, prediction_id: str) -> Record | None:
 
 def insert(connection: Connection, prediction: Prediction, *, at: float) -> Record:
     """A new record, with the first event in its log."""
+    heeded = "" if prediction.webhook is None else ",".join(prediction.webhook.events)
+    identity = (prediction.id, prediction.account, prediction.model)
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at)"
-        " VALUES (?, ?, ?, 'starting', ?, ?, ?)",
-        (prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged, due(prediction)),
+        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at, heeded)"
+        " VALUES (?, ?, ?, 'starting', ?, ?, ?, ?)",
+        (*identity, prediction.attempt, prediction.charged, due(prediction), heeded),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
     connection.execute(
         "INSERT INTO log (prediction, number, data) VALUES (?1, 0, ?2), (?1, 1, ?3)",
         (seq, wire.encode(prediction), events.encode(Queued(at=at))),
     )
-    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0)
+    if prediction.webhook is not None:
+        connection.execute("INSERT INTO hooks (seq, told) VALUES (?, 0)", (seq,))
+    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0, heeded)
 
 
 def advance(
@@ -126,6 +132,10 @@ def advance(
         "INSERT INTO log (prediction, number, data) VALUES (?, ?, ?)",
         [(record.seq, entry.number, events.encode(entry.event)) for entry in entries],
     )
+    if record.heeded and any(heeds(record.heeded.split(","), type(event)) for event in follow):
+        connection.execute(
+            "UPDATE hooks SET look_at = coalesce(look_at, 0) WHERE seq = ? AND NOT silenced", (record.seq,)
+        )
     if isinstance(event := follow[-1], Failed) and event.dead is not None:
         letters.write(connection, seq=record.seq, failure=event)
     return entries

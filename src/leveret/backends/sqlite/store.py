@@ -10,16 +10,18 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import letters, records, transitions, upkeep
+from leveret.backends.sqlite import hooks, letters, records, transitions, upkeep
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
+from leveret.core import webhooks
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
 from leveret.core.ports import Claim, Pulse, Query, Running
 from leveret.core.prediction import Prediction
+from leveret.core.webhooks import Call
 from leveret.errors import PredictionNotFound
 
 T = TypeVar("T")
@@ -123,6 +125,38 @@ class SqliteStore:
     async def discard(self, letter_ids: Sequence[str]) -> int:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
+
+    async def hooked(self, *, hold: float, limit: int) -> list[str]:
+        """See core.hooks.Hooks."""
+        return await self._database.write(partial(hooks.hooked, hold=hold, limit=limit))
+
+    async def sent(self, prediction_ids: Sequence[str], *, hold: float) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.sent, prediction_ids=prediction_ids, hold=hold))
+
+    async def news(self, prediction_id: str) -> webhooks.News | None:
+        """See core.hooks.Hooks."""
+        return await self._database.read(partial(hooks.news, prediction_id=prediction_id))
+
+    async def called(self, prediction_id: str, call: Call, *, told: int) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.called, prediction_id=prediction_id, call=call, told=told))
+
+    async def rest(self, prediction_id: str, *, told: int) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.rest, prediction_id=prediction_id, told=told))
+
+    async def silence(self, prediction_id: str) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.silence, prediction_id=prediction_id))
+
+    async def calls(self, prediction_id: str) -> list[Call]:
+        """See core.hooks.Hooks."""
+        return await self._database.read(partial(hooks.calls, prediction_id=prediction_id))
+
+    async def secret(self, account: str, *, fresh: str) -> str:
+        """See core.hooks.Hooks."""
+        return await self._database.write(partial(hooks.secret, account=account, fresh=fresh), durable=True)
 
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))

@@ -20,11 +20,12 @@ from leveret.core.ports import Broker, Deliveries
 from leveret.core.prediction import Blob, Prediction, Status
 from leveret.errors import QueueRefused
 from leveret.testing.conformance.control import ControlConformance
+from leveret.testing.conformance.errands import ErrandsConformance
 from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 
 
-class BrokerConformance(ControlConformance, RejectedConformance):
+class BrokerConformance(ControlConformance, RejectedConformance, ErrandsConformance):
     """Inherit this in a test class of a module with the fixture `broker`."""
 
     async def test_a_prediction_arrives_with_every_field(self, broker: Broker) -> None:

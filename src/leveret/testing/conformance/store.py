@@ -7,6 +7,7 @@ from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.hooks import HooksConformance
 from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
@@ -30,6 +31,7 @@ class StoreConformance(
     DeadlineConformance,
     OverdueConformance,
     LettersConformance,
+    HooksConformance,
 ):
     """All of it: every test takes the fixture `store`, an open Store that has nothing in it.
 

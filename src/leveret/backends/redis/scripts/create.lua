@@ -1,16 +1,18 @@
 -- Record a prediction with its first event; answers its lane, or -1 when it is there already.
 -- KEYS: record, log, account, outstanding, outbox, and if it has a deadline: deadlines
 -- ARGV: id, spec, status, attempt, charged, the first event, owner (of what is outstanding),
---   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms, thresholds...,
+--   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms,
+--   how many fields its webhook adds, they: name, value..., thresholds...,
 --   and if it has a deadline: when that passes in ms
-local id, spec, status, attempt, charged, event, owner, lane, created = unpack(ARGV, 1, 9)
+local id, spec, status, attempt, charged, event, owner, lane, created, hook = unpack(ARGV, 1, 10)
+local hooked = 10 + 2 * tonumber(hook)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 10, #ARGV - (KEYS[6] and 1 or 0) do
+  for place = hooked + 1, #ARGV - (KEYS[6] and 1 or 0) do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -18,6 +20,9 @@ if lane == '' then
   redis.call('ZADD', KEYS[5], created, id)
 end
 redis.call('HSET', KEYS[1], 'spec', spec, 'status', status, 'attempt', attempt, 'lane', lane, 'owner', owner)
+if hook ~= '0' then
+  redis.call('HSET', KEYS[1], unpack(ARGV, 11, hooked))
+end
 if charged ~= '0' then
   redis.call('HSET', KEYS[1], 'charged', charged)
 end

@@ -1,13 +1,14 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
 -- KEYS: record, log, leases, outstanding, outbox, deadlines;
---   if it becomes a dead letter by this: letter, dead letters, dead letters by model
+--   if it becomes a dead letter by this: letter, dead letters, dead letters by model;
+--   and the one that the record names in `on_end`, if its webhook heeds that
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
 --   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
 --   how many fields to delete, their names..., the fields to set: name, value...
 local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
-local status, its_attempt, its_worker, owner, bounded =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded'))
+local status, its_attempt, its_worker, owner, bounded, on_end =
+  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded', 'on_end'))
 if not status then
   return 0
 end
@@ -36,6 +37,9 @@ if final == '1' then
   redis.call('ZREM', KEYS[5], id)
   if bounded then
     redis.call('ZREM', KEYS[6], id)
+  end
+  if on_end then
+    redis.call('ZADD', on_end, 'NX', 0, id)
   end
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
