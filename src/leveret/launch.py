@@ -16,8 +16,13 @@ from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
+from leveret.gateway.views import Views
+from leveret.outbound import Guard, open_client
 from leveret.rejections import Rejections
 from leveret.sweeper import Sweeper
+from leveret.webhooks.caller import Caller
+from leveret.webhooks.dispatcher import Dispatcher
+from leveret.webhooks.teller import Teller
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
@@ -82,7 +87,7 @@ class Launcher:
         settings = self._settings
         self._workers = [self._worker(target, backends) for target in self._targets]
         if listener is not None:
-            self._server = _server(settings.gateway, backends)
+            self._server = _server(settings, backends)
             self.url = settings.gateway.base_url or _address(listener)
         if self._stopping.is_set():
             return
@@ -93,6 +98,7 @@ class Launcher:
             if self._server is not None and listener is not None:
                 roles.create_task(self._serve(self._server, listener))
                 tasks.append(background.create_task(_sweeper(settings.sweeper, backends).run()))
+                tasks.append(background.create_task(_tell(settings, backends)))
             roles.create_task(self._end(tasks))
 
     def _worker(self, target: str, backends: Backends) -> Worker:
@@ -163,10 +169,15 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
 
-def _server(settings: GatewaySettings, backends: Backends) -> _Server:
+def _server(settings: Settings, backends: Backends) -> _Server:
     closing = asyncio.Event()
     app = create_app(
-        store=backends.store, broker=backends.broker, blobs=backends.blobs, settings=settings, closing=closing
+        store=backends.store,
+        broker=backends.broker,
+        blobs=backends.blobs,
+        settings=settings.gateway,
+        guard=Guard(settings.outbound),
+        closing=closing,
     )
     config = uvicorn.Config(
         app,
@@ -183,6 +194,27 @@ def _server(settings: GatewaySettings, backends: Backends) -> _Server:
 def _sweeper(settings: SweeperSettings, backends: Backends) -> Sweeper:
     rejections = Rejections(broker=backends.broker, store=backends.store)
     return Sweeper(upkeep=backends.store, broker=backends.broker, rejections=rejections, settings=settings)
+
+
+async def _tell(settings: Settings, backends: Backends) -> None:
+    """Call webhooks for ever."""
+    base_url = settings.gateway.base_url.rstrip("/")
+    views = Views(blobs=backends.blobs, base_url=base_url)
+    patience = settings.webhooks.timeout
+    async with (
+        open_client(Guard(settings.outbound), patience=patience) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        teller = Teller(
+            hooks=backends.store,
+            queues=backends.broker,
+            caller=Caller(client=client, patience=patience),
+            render=views.prediction,
+            settings=settings.webhooks,
+            base_url=base_url,
+        )
+        group.create_task(Dispatcher(hooks=backends.store, queues=backends.broker).run())
+        group.create_task(teller.run())
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:

@@ -24,7 +24,8 @@ from leveret.core.events import Ending, Entry, Failed, Output, Report, Succeeded
 from leveret.core.ports import Claimed, Running
 from leveret.core.prediction import Blob, Prediction
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
-from leveret.gateway.app import create_app
+from leveret.gateway.app import PUBLIC, create_app
+from leveret.outbound import Guard
 
 T = TypeVar("T")
 
@@ -211,7 +212,11 @@ class Gateway:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, settings: GatewaySettings | None = None, closing: asyncio.Event | None = None
+    folder: Path,
+    *,
+    settings: GatewaySettings | None = None,
+    guard: Guard = PUBLIC,
+    closing: asyncio.Event | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway over new backends in this folder, with the model `local/echo` announced."""
     async with open_database(folder / "leveret.db") as database:
@@ -219,7 +224,12 @@ async def serving(
         await store.announce(ECHO, worker="w1", lease=_LEASE)
         await broker.declare(ECHO.model)
         app = create_app(
-            store=store, broker=broker, blobs=blobs, settings=settings or GatewaySettings(), closing=closing
+            store=store,
+            broker=broker,
+            blobs=blobs,
+            settings=settings or GatewaySettings(),
+            guard=guard,
+            closing=closing,
         )
         async with (
             _served(uvicorn.Config(app, lifespan="on", http="httptools", log_config=None)) as url,

@@ -15,7 +15,7 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
-from leveret.cli import dead
+from leveret.cli import dead, webhooks
 from leveret.cli.output import say
 from leveret.config import Option, Settings, Value
 from leveret.errors import InvalidSetting, LeveretError, UsageError
@@ -36,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(dead.app)
+app.add_typer(webhooks.app)
 
 
 def main() -> None:
@@ -78,14 +79,14 @@ def _parameter(name: str, row: Option) -> inspect.Parameter:
 
 
 @app.command()
-@_with_options("gateway", "worker", "sweeper", "outbound")
+@_with_options("gateway", "worker", "sweeper", "webhooks", "outbound")
 def serve(targets: Targets, *, settings: Settings) -> None:
     """Serve models with everything in one process: gateway, workers and sweeper."""
     _run(Launcher, settings, gateway=True, targets=targets)
 
 
 @app.command()
-@_with_options("gateway", "sweeper", "outbound")
+@_with_options("gateway", "sweeper", "webhooks", "outbound")
 def gateway(*, settings: Settings) -> None:
     """Run a gateway alone, on RabbitMQ and Redis. Any number may run."""
     _need_urls(settings, "gateway")

@@ -64,10 +64,14 @@ class Notice(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.event in UPDATES
 
 
-class Fresh(Struct, frozen=True, tag="fresh", forbid_unknown_fields=True):
-    """An errand: something has happened to the prediction that its webhook is to be told."""
+class Fresh(Struct, frozen=True, tag="fresh", forbid_unknown_fields=True, omit_defaults=True):
+    """An errand: something has happened to the prediction that its webhook is to be told.
+
+    `failures` counts the calls in a row in which it could not be told of an update.
+    """
 
     prediction_id: str
+    failures: int = 0
 
 
 class Again(Struct, frozen=True, tag="again", forbid_unknown_fields=True, omit_defaults=True):

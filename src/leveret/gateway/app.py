@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
+from leveret.config import GatewaySettings, OutboundSettings
+from leveret.core.hooks import Hooks
+from leveret.core.ports import Blobs, Letters, Predictions, Queues, Registry
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.catalog import Catalog
@@ -27,50 +28,60 @@ from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Intake, Submit
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
+from leveret.gateway.webhooks.pages import WebhookPages
+from leveret.outbound import Guard
+
+PUBLIC: Final = Guard(OutboundSettings())
+"""Lets everything through that is on the public internet."""
 
 
-class GatewayStore(Predictions, Registry, Letters, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Hooks, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
 def create_app(
     *,
     store: GatewayStore,
-    broker: Broker,
+    broker: Queues,
     blobs: Blobs,
     settings: GatewaySettings,
+    guard: Guard = PUBLIC,
     closing: asyncio.Event | None = None,
 ) -> Starlette:
     """The gateway as an ASGI application; serve it with its lifespan.
 
-    Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
+    `guard` says which webhooks may be called. Set `closing` before the server is stopped: it ends what would keep
+    connections open, waits and streams.
     """
     catalog = Catalog(registry=store)
     confirmations = Confirmations(outbox=store)
     views = Views(blobs=blobs, base_url=settings.base_url)
     waits = Waits()
-    intake = Intake(
-        store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
+    limit = settings.inline_limit
+    intake = Intake(store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=limit)
+    submit = Submit(
+        catalog=catalog, intake=intake, store=store, views=views, waits=waits, guard=guard, settings=settings
     )
-    submit = Submit(catalog=catalog, intake=intake, store=store, views=views, waits=waits, settings=settings)
-    app = Starlette(
-        routes=[  # the first that fits is taken, so the busiest come first
-            *_prediction_routes(
-                submit,
-                PredictionPages(store=store, broker=broker, views=views),
-                Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
-            ),
-            *_other_routes(
-                ModelPages(catalog=catalog, views=views),
-                Deployments(catalog=catalog),
-                Health(broker=broker, catalog=catalog),
-                Document(catalog=catalog, views=views),
-            ),
-            *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
-        ],
-        exception_handlers=HANDLERS,
-        lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
-    )
+    routes = [  # the first that fits is taken, so the busiest come first
+        *_prediction_routes(
+            submit,
+            PredictionPages(store=store, broker=broker, views=views),
+            Streams(store=store, blobs=blobs, waits=waits, keep_alive=settings.keep_alive),
+        ),
+        *_other_routes(
+            ModelPages(catalog=catalog, views=views),
+            Deployments(catalog=catalog),
+            Health(broker=broker, catalog=catalog),
+            Document(catalog=catalog, views=views),
+        ),
+        *_webhook_routes(WebhookPages(store=store, errands=broker)),
+        *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
+    ]
+    return _application(routes, _Background(catalog, confirmations, waits, closing or asyncio.Event()))
+
+
+def _application(routes: Sequence[Route], background: _Background) -> Starlette:
+    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=background.lifespan)
     app.router.redirect_slashes = False  # official clients do not follow redirects
     return app
 
@@ -102,6 +113,14 @@ def _other_routes(models: ModelPages, deployments: Deployments, health: Health, 
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/openapi.json", document.get),
+    ]
+
+
+def _webhook_routes(webhooks: WebhookPages) -> list[Route]:
+    return [
+        Route("/v1/predictions/{prediction_id}/webhooks", webhooks.list),
+        Route("/v1/predictions/{prediction_id}/webhooks/redeliver", webhooks.redeliver, methods=["POST"]),
+        Route("/v1/webhooks/default/secret", webhooks.secret),
     ]
 
 

@@ -31,10 +31,11 @@ from leveret.gateway.operations import (
 from leveret.gateway.predictions import PredictionPage
 from leveret.gateway.schemas import REFERENCE, Schema, components, redirected
 from leveret.gateway.views import PredictionView, Views
+from leveret.gateway.webhooks import operations as webhooks
 
 _SENT: Final = (
     *(PredictionView, PredictionPage, ModelView, ModelPage, VersionView, VersionPage, DeploymentView, DeploymentPage),
-    *(AccountView, HardwareView, problems.Problem, InputProblem, *admin.SENT),
+    *(AccountView, HardwareView, problems.Problem, InputProblem, *webhooks.SENT, *admin.SENT),
 )
 _encoder: Final = msgspec.json.Encoder()
 
@@ -67,7 +68,7 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "servers": [{"url": base_url}],
-        "paths": paths([*OPERATIONS, *admin.OPERATIONS, *own]),
+        "paths": paths([*OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS, *own]),
         "components": {
             "schemas": {**_sent_schemas(), **_model_schemas(served, names)},
             "parameters": PARAMETERS,

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from leveret.core.prediction import Priority, Status
+from leveret.core.prediction import HookEvent, Priority, Status
 from leveret.gateway import streams
 from leveret.gateway.cancel_after import PATTERN
 from leveret.gateway.schemas import REFERENCE, Schema
@@ -56,7 +56,7 @@ def reference(name: str) -> Schema:
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
     required: Schema = {"input": given, **more}
-    return {"type": "object", "properties": {**required, "priority": _PRIORITY}, "required": list(required)}
+    return {"type": "object", "properties": {**required, "priority": _PRIORITY, **_HOOK}, "required": list(required)}
 
 
 def created(prediction: Schema) -> Mapping[int, Schema]:
@@ -87,6 +87,15 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
 _PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
+_HOOK: Final[Schema] = {
+    "webhook": {"type": "string", "format": "uri", "description": "an https URL that is told what happens to it"},
+    "webhook_events_filter": {
+        "type": "array",
+        "items": {"enum": [*HookEvent]},
+        "default": [*HookEvent],
+        "description": "of which events that is told",
+    },
+}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {
@@ -280,4 +289,4 @@ OPERATIONS: Final = (
         answers={200: ANYTHING},
     ),
 )
-"""The endpoints, apart from those of single models and of the admin API."""
+"""The endpoints, apart from those of single models, of webhooks and of the admin API."""

@@ -27,7 +27,7 @@ from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import Blob, Prediction, Priority, Status, new_id
+from leveret.core.prediction import Blob, HookEvent, Prediction, Priority, Status, Webhook, new_id
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import BrokerUnavailable, InvalidRequest, LeveretError, PublishUnconfirmed, Unavailable
@@ -36,6 +36,7 @@ from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.views import EMPTY, Views
 from leveret.gateway.waits import Waits
+from leveret.outbound import Guard
 
 _log = structlog.get_logger()
 
@@ -45,6 +46,9 @@ class Submission(Struct, frozen=True):
 
     input: Raw
     priority: str = Priority.NORMAL
+    webhook: str | None = None
+    webhook_events_filter: list[HookEvent] | None = None
+    webhook_completed: str | None = None
 
 
 class VersionedSubmission(Submission, frozen=True, kw_only=True):
@@ -71,6 +75,7 @@ class Submit:
         store: Predictions,
         views: Views,
         waits: Waits,
+        guard: Guard,
         settings: GatewaySettings,
     ) -> None:
         self._catalog = catalog
@@ -78,6 +83,7 @@ class Submit:
         self._store = store
         self._views = views
         self._waits = waits
+        self._guard = guard
         self._settings = settings
 
     async def to_model(self, request: Request) -> Response:
@@ -98,10 +104,13 @@ class Submit:
     async def _submit(self, request: Request, served: Served, submission: Submission) -> Response:
         limit = cancel_after.seconds(request.headers.getlist("cancel-after"))
         priority = _priority(submission.priority)
-        served.schema.check(submission.input)
-        accepted = await self._intake.accept(served.card, submission.input, priority=priority, limit=limit)
-        prediction = replace(accepted.prediction, input=submission.input, input_blob=None)
         base = self._views.base(request)
+        webhook = self._webhook(submission, base)
+        served.schema.check(submission.input)
+        accepted = await self._intake.accept(
+            served.card, submission.input, priority=priority, limit=limit, webhook=webhook
+        )
+        prediction = replace(accepted.prediction, input=submission.input, input_blob=None)
         content = await self._views.prediction(prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{prediction.id}", "Vary": "Prefer"}
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
@@ -110,6 +119,16 @@ class Submit:
             async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
                 content = await self._result(prediction, base) or content
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")
+
+    def _webhook(self, submission: Submission, base: str) -> Webhook | None:
+        """What is to be told of it. Raises UrlForbidden when that can never be called."""
+        url, events = submission.webhook, submission.webhook_events_filter
+        if url is None:
+            url, events = submission.webhook_completed, [HookEvent.COMPLETED]
+        if url is None:
+            return None
+        self._guard.check(url)
+        return Webhook(url, tuple(HookEvent if events is None else dict.fromkeys(events)), base)
 
     async def _result(self, prediction: Prediction, base: str) -> bytes | None:
         """The prediction as it has ended, never as it runs: clients take every status but `starting` for final.
@@ -143,14 +162,16 @@ class Intake:
         self._confirmations = confirmations
         self._inline_limit = inline_limit
 
-    async def accept(self, card: Card, given: Raw, *, priority: Priority, limit: float | None) -> Accepted:
+    async def accept(
+        self, card: Card, given: Raw, *, priority: Priority, limit: float | None, webhook: Webhook | None = None
+    ) -> Accepted:
         """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
 
         Raises BrokerUnavailable or QueueRefused, and then it does not run; or StoreUnavailable, and then nobody
         knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded.
         """
         self._check_broker()
-        prediction = await self._recorded(card, given, priority, limit)
+        prediction = await self._recorded(card, given, priority, limit, webhook)
         return Accepted(prediction, await self._queued(prediction))
 
     async def accept_again(self, prediction: Prediction) -> Accepted:
@@ -175,7 +196,9 @@ class Intake:
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
 
-    async def _recorded(self, card: Card, given: Raw, priority: Priority, limit: float | None) -> Prediction:
+    async def _recorded(
+        self, card: Card, given: Raw, priority: Priority, limit: float | None, webhook: Webhook | None
+    ) -> Prediction:
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
         blob = None
@@ -191,6 +214,7 @@ class Intake:
             priority=priority,
             start_by=earliest(now, limit, card.queue_timeout),
             deadline=earliest(now, limit, card.total_timeout),
+            webhook=webhook,
         )
         return await self._store.create(prediction)
 
