@@ -167,12 +167,12 @@ def demanded(prediction: Prediction, webhook_id: str) -> Notice:
     return Notice(prediction_id=prediction.id, event=event, number=0, webhook_id=webhook_id)
 
 
-def delay(attempt: int, *, jitter: float, wish: float | None = None) -> float:
+def delay(attempt: int, *, jitter: float, wish: float | None = None, plan: Sequence[float] = DELAYS) -> float:
     """Seconds from the failed call number `attempt` to the next; `jitter` is at random from 0 to 1.
 
-    A receiver may wish for a longer delay than that, within bounds.
+    The last delay of the plan is that of all further calls. A receiver may wish for a longer one, within bounds.
     """
-    planned = DELAYS[min(attempt, len(DELAYS)) - 1] * (1 + SPREAD * (2 * jitter - 1))
+    planned = plan[min(attempt, len(plan)) - 1] * (1 + SPREAD * (2 * jitter - 1))
     return planned if wish is None else max(planned, min(wish, LONGEST_WISH))
 
 

@@ -14,7 +14,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import structlog
@@ -50,10 +50,21 @@ _log = structlog.get_logger()
 
 
 class Teller:
-    """Does errands, `settings.concurrency` at once, until it is cancelled. `base_url` is ours, if it is known."""
+    """Does errands, `settings.concurrency` at once, until it is cancelled.
+
+    `base_url` is ours, if it is known; `plan` is how long to wait after each failed call.
+    """
 
     def __init__(
-        self, *, hooks: Hooks, queues: Queues, caller: Caller, render: Render, settings: WebhookSettings, base_url: str
+        self,
+        *,
+        hooks: Hooks,
+        queues: Queues,
+        caller: Caller,
+        render: Render,
+        settings: WebhookSettings,
+        base_url: str,
+        plan: Sequence[float] = webhooks.DELAYS,
     ) -> None:
         self._hooks = hooks
         self._queues = queues
@@ -61,6 +72,7 @@ class Teller:
         self._render = render
         self._settings = settings
         self._base_url = base_url
+        self._plan = plan
         self._crowds = Crowds(most=max(1, settings.concurrency // 4))
 
     async def run(self) -> None:
@@ -191,4 +203,4 @@ class Teller:
 
     def _delay(self, again: Again, answer: Answer) -> float:
         jitter = random.random()  # noqa: S311 - no secret
-        return webhooks.delay(again.attempt, jitter=jitter, wish=answer.wish)
+        return webhooks.delay(again.attempt, jitter=jitter, wish=answer.wish, plan=self._plan)
