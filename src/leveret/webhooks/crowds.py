@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 
 class Crowded(Exception):
-    """As many calls as may be are under way to this host."""
+    """As many calls as may be are under way to this host, and none of them has ended soon."""
 
 
 class Crowds:
-    """At most `most` at once for each host."""
+    """At most `most` at once for each host; who comes then waits up to `patience` seconds."""
 
-    def __init__(self, *, most: int) -> None:
+    def __init__(self, *, most: int, patience: float) -> None:
         self._most = most
-        self._calls: Counter[str] = Counter()
+        self._patience = patience
+        self._crowds: dict[str, _Crowd] = {}
 
-    @contextmanager
-    def joined(self, url: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def joined(self, url: str) -> AsyncIterator[None]:
         """Be one of those who call the URL's host. Raises Crowded."""
         host = _host(url)
-        if self._calls[host] >= self._most:
-            raise Crowded
-        self._calls[host] += 1
+        crowd = self._crowds.setdefault(host, _Crowd(self._most))
+        crowd.members += 1
         try:
-            yield
+            await self._wait(crowd)
+            try:
+                yield
+            finally:
+                crowd.places.release()
         finally:
-            self._calls[host] -= 1
-            if not self._calls[host]:
-                del self._calls[host]
+            crowd.members -= 1
+            if not crowd.members:
+                del self._crowds[host]
+
+    async def _wait(self, crowd: _Crowd) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await crowd.places.acquire()
+        except TimeoutError:
+            raise Crowded from None
+
+
+class _Crowd:
+    """Those who call one host, or wait for that."""
+
+    __slots__ = ("members", "places")
+
+    def __init__(self, most: int) -> None:
+        self.members = 0
+        self.places = asyncio.Semaphore(most)
 
 
 def _host(url: str) -> str:

@@ -37,7 +37,10 @@ TOLERANCE: Final = 0.05
 LONGEST_PAUSE: Final = 300.0
 """Seconds that an errand waits at most after an update has failed, as the end of the prediction waits with it."""
 
-CROWDED_PAUSE: Final = 5.0
+CROWD_PATIENCE: Final = 0.25
+"""Seconds that an errand waits for others to the same host: long for one that answers, short for who waits behind."""
+
+CROWDED_PAUSE: Final = 1.0
 """Seconds until an errand is tried again whose host is busy with others."""
 
 AWAY_PAUSE: Final = 1.0
@@ -73,7 +76,7 @@ class Teller:
         self._settings = settings
         self._base_url = base_url
         self._plan = plan
-        self._crowds = Crowds(most=max(1, settings.concurrency // 4))
+        self._crowds = Crowds(most=max(1, settings.concurrency // 4), patience=CROWD_PATIENCE)
 
     async def run(self) -> None:
         """Do errands for ever."""
@@ -163,7 +166,7 @@ class Teller:
         """Raises Crowded and Unavailable, and then nobody was called."""
         webhook = prediction.webhook
         assert webhook is not None  # noqa: S101 - there are no news without one
-        with self._crowds.joined(webhook.url):
+        async with self._crowds.joined(webhook.url):
             secret = await self._hooks.secret(prediction.account, fresh=new_secret(os.urandom(SECRET_SIZE)))
             try:
                 body = await self._render(webhooks.shown(prediction, notice), self._base_url or webhook.base)

@@ -100,8 +100,13 @@ def calls(connection: Connection, *, prediction_id: str) -> list[Call]:
     return [_decoder.decode(data) for (data,) in rows]
 
 
-def secret(connection: Connection, *, account: str, fresh: str) -> str:
-    """See core.ports.Hooks."""
+def secret(connection: Connection, *, account: str) -> str | None:
+    """The account's secret, if it has one."""
+    row: tuple[str] | None = connection.execute("SELECT secret FROM secrets WHERE account = ?", (account,)).fetchone()
+    return None if row is None else row[0]
+
+
+def make_secret(connection: Connection, *, account: str, fresh: str) -> str:
+    """The account's secret: this one, if it has none."""
     connection.execute("INSERT OR IGNORE INTO secrets (account, secret) VALUES (?, ?)", (account, fresh))
-    (found,) = connection.execute("SELECT secret FROM secrets WHERE account = ?", (account,)).fetchone()
-    return str(found)
+    return secret(connection, account=account) or fresh

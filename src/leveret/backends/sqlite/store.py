@@ -156,7 +156,10 @@ class SqliteStore:
 
     async def secret(self, account: str, *, fresh: str) -> str:
         """See core.hooks.Hooks."""
-        return await self._database.write(partial(hooks.secret, account=account, fresh=fresh), durable=True)
+        known = await self._database.read(partial(hooks.secret, account=account))
+        if known is not None:
+            return known
+        return await self._database.write(partial(hooks.make_secret, account=account, fresh=fresh), durable=True)
 
     async def _log(self, prediction_id: str, after: int) -> list[Entry]:
         return await self._database.read(partial(_log, prediction_id=prediction_id, after=after))
