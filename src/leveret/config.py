@@ -115,6 +115,16 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = 15.0
 
 
+class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What calls the webhooks."""
+
+    timeout: Annotated[Seconds, Meta(description="seconds that a receiver has to answer a call")] = 15.0
+    max_attempts: Annotated[int, Meta(ge=1, description="calls for one notice before it is given up")] = 8
+    concurrency: Annotated[
+        int, Meta(ge=1, le=2000, description="calls at once, of each gateway; a quarter of them to one host")
+    ] = 64
+
+
 class OutboundSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Calls to URLs that clients choose."""
 
@@ -150,6 +160,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
 
     @property

@@ -19,10 +19,14 @@ from leveret.gateway.app import create_app
 from leveret.gateway.files.links import Links
 from leveret.gateway.server import server_config
 from leveret.gateway.views import Views
+from leveret.outbound import Guard, open_client
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.sweeper import Sweeper
 from leveret.uploads import Uploads
+from leveret.webhooks.caller import Caller
+from leveret.webhooks.dispatcher import Dispatcher
+from leveret.webhooks.teller import Teller
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
@@ -85,7 +89,7 @@ class Launcher:
         replies = _replies(settings, backends)
         self._workers = [self._worker(target, backends, replies) for target in self._targets]
         if listener is not None:
-            self._server = _server(settings.gateway, backends)
+            self._server = _server(settings, backends)
             self.url = settings.gateway.base_url or _address(listener)
         if self._stopping.is_set():
             return
@@ -98,6 +102,7 @@ class Launcher:
                 if self._server is not None and listener is not None:
                     roles.create_task(self._serve(self._server, listener))
                     tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
+                    tasks.append(background.create_task(_tell(settings, backends)))
                 roles.create_task(self._end(tasks))
             replying.cancel()
 
@@ -171,12 +176,17 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
 
-def _server(settings: GatewaySettings, backends: Backends) -> _Server:
+def _server(settings: Settings, backends: Backends) -> _Server:
     closing = asyncio.Event()
     app = create_app(
-        store=backends.store, broker=backends.broker, blobs=backends.blobs, settings=settings, closing=closing
+        store=backends.store,
+        broker=backends.broker,
+        blobs=backends.blobs,
+        settings=settings.gateway,
+        guard=Guard(settings.outbound),
+        closing=closing,
     )
-    return _Server(server_config(app, settings), closing=closing)
+    return _Server(server_config(app, settings.gateway), closing=closing)
 
 
 def _replies(settings: Settings, backends: Backends) -> Replies:
@@ -196,6 +206,28 @@ def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) ->
         erasure=Erasure(store=store, blobs=backends.blobs),
         settings=settings,
     )
+
+
+async def _tell(settings: Settings, backends: Backends) -> None:
+    """Call webhooks for ever."""
+    base_url = settings.gateway.base_url.rstrip("/")
+    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
+    views = Views(blobs=backends.blobs, links=links, base_url=base_url)
+    patience = settings.webhooks.timeout
+    async with (
+        open_client(Guard(settings.outbound), patience=patience) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        teller = Teller(
+            hooks=backends.store,
+            queues=backends.broker,
+            caller=Caller(client=client, patience=patience),
+            render=views.prediction,
+            settings=settings.webhooks,
+            base_url=base_url,
+        )
+        group.create_task(Dispatcher(hooks=backends.store, queues=backends.broker).run())
+        group.create_task(teller.run())
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:

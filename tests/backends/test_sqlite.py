@@ -22,7 +22,7 @@ from leveret.backends.sqlite.store import SqliteStore
 from leveret.core import wire
 from leveret.core.card import Card, Listing
 from leveret.core.events import Logs, name
-from leveret.core.ports import Broker, Claimed, Query, Store
+from leveret.core.ports import Broker, Claimed, Query, Queues, Store
 from leveret.core.prediction import Status
 from leveret.errors import BrokerUnavailable, DataFolderInUse, PredictionNotFound, StoreUnavailable
 from leveret.testing.conformance.arrange import (
@@ -57,7 +57,7 @@ def store(database: Database) -> Store:
 
 
 @pytest.fixture
-async def broker(database: Database) -> Broker:
+async def broker(database: Database) -> Queues:
     return SqliteBroker(database)
 
 

@@ -19,6 +19,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     targets = [f"{MODELS}:{name}" for name in ("greet", "tell", "gated", "silent", "fail", "turn", "film")]
     folder = tmp_path_factory.mktemp("served")
-    with Program("serve", *targets, "--port", str(port), folder=folder) as program:
+    receivers = ("--outbound-allow-http", "--outbound-allow", "127.0.0.1/32")
+    with Program("serve", *targets, "--port", str(port), *receivers, folder=folder) as program:
         program.wait_ready()
         yield f"http://127.0.0.1:{port}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,8 +18,10 @@ import replicate
 from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 from replicate.prediction import Prediction
+from replicate.webhook import InvalidSignatureError, Webhooks
 
 from tests.clients.models import TEXTS
+from tests.webhooks.receiver import receiving
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]
 
@@ -295,6 +298,21 @@ def test_files_that_are_streamed(client: Client) -> None:
     assert [b"frame 0", b"frame 1"] == [read(one).content for one in listed(client.run("local/film", {"frames": 2}))]
     events = [event for event in client.stream("local/film", input={"frames": 2}) if event.event.value == "output"]
     assert [b"frame 0", b"frame 1"] == [read(str(event)).content for event in events]
+
+
+async def test_a_webhook_is_valid_by_the_secret_that_the_client_asks_for(client: Client) -> None:
+    async with receiving() as receiver:
+        prediction = await client.predictions.async_create(
+            model="local/greet", input={"name": "Ada"}, webhook=receiver.url, webhook_events_filter=["completed"]
+        )
+        (received,) = await receiver.wait(1)
+    secret = await client.webhooks.default.async_secret()
+
+    Webhooks.validate(headers=dict(received.headers), body=received.body.decode(), secret=secret, tolerance=60)
+    await prediction.async_reload()
+    assert Prediction(**json.loads(received.body)).dict() == prediction.dict()
+    with pytest.raises(InvalidSignatureError):
+        Webhooks.validate(headers=dict(received.headers), body=received.body.decode() + " ", secret=secret)
 
 
 def test_errors_say_what_is_wrong(client: Client) -> None:

@@ -98,7 +98,7 @@ async def test_a_version_names_the_model(gateway: Gateway, version: str) -> None
 
 
 async def test_members_that_older_clients_send_are_ignored(gateway: Gateway) -> None:
-    legacy = {"webhook": 3, "webhook_completed": "x", "stream": True, "version": None, "unheard": [1]}
+    legacy = {"webhook": None, "webhook_completed": None, "stream": True, "version": None, "unheard": [1]}
 
     answer = await gateway.client.post(MODEL, json={"input": {"text": "x"}, **legacy})
 

@@ -86,8 +86,16 @@ async def test_a_name_that_leads_to_a_public_address_is_resolved(address: str) -
 
 
 async def test_one_address_that_is_not_public_is_enough_to_forbid_a_name() -> None:
-    with pytest.raises(UrlForbidden, match=r"10\.0\.0\.1"):
+    with pytest.raises(UrlForbidden, match="leads to what is not an address"):
         await guard("1.1.1.1", "10.0.0.1").resolve("https://hooks.example/")
+
+
+async def test_where_a_name_leads_in_here_is_not_told() -> None:
+    with pytest.raises(UrlForbidden) as refused:
+        await guard("10.1.2.3").resolve("https://hooks.example/")
+
+    assert "10.1.2.3" not in str(refused.value)
+    assert "10.1.2.3" not in str(refused.value.data)
 
 
 async def test_a_network_in_the_settings_is_allowed_and_nothing_beside_it() -> None:
@@ -169,5 +177,5 @@ async def test_a_lookup_that_fails_is_told_with_its_reason() -> None:
 
 
 async def test_the_systems_resolver_is_asked_by_default() -> None:
-    with pytest.raises(UrlForbidden, match=r"localhost is (127\.0\.0\.1|::1)"):
+    with pytest.raises(UrlForbidden, match="localhost leads to"):
         await Guard(OutboundSettings()).resolve("https://localhost/")

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from leveret.backends.files import FileBlobs
 from leveret.config import Settings
-from leveret.core.ports import Blobs, Broker, Store
+from leveret.core.ports import Blobs, Queues, Store
 from leveret.core.retention import Retention
 from leveret.errors import InvalidSetting
 
@@ -19,7 +19,7 @@ from leveret.errors import InvalidSetting
 class Backends(Struct, frozen=True):
     """One family: what fits together."""
 
-    broker: Broker
+    broker: Queues
     store: Store
     blobs: Blobs
 

@@ -15,7 +15,7 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
-from leveret.cli import changes, dead, exits, lists
+from leveret.cli import changes, dead, exits, lists, webhooks
 from leveret.cli.output import harmless, say
 from leveret.cli.predict import predict
 from leveret.cli.watch import watch
@@ -78,14 +78,14 @@ def _parameter(name: str, row: Option) -> inspect.Parameter:
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "worker", "sweeper", "outbound")
+@_with_options("gateway", "worker", "sweeper", "webhooks", "outbound")
 def serve(targets: Targets, *, settings: Settings) -> None:
     """Serve models with everything in one process: gateway, workers and sweeper."""
     _run(Launcher, settings, gateway=True, targets=targets)
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "sweeper", "outbound")
+@_with_options("gateway", "sweeper", "webhooks", "outbound")
 def gateway(*, settings: Settings) -> None:
     """Run a gateway alone, on RabbitMQ and Redis. Any number may run."""
     _need_urls(settings, "gateway")
@@ -139,3 +139,4 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
 for _command in (predict, watch, lists.list_, lists.show, changes.cancel, changes.retry, lists.models, lists.queues):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
+app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

@@ -18,6 +18,7 @@ from leveret.client.following import Following, Outputs, void
 from leveret.client.letters import Letters
 from leveret.client.prediction import JSON, Prediction
 from leveret.client.transports import Address, Blocking
+from leveret.client.webhooks import Webhooks
 from leveret.core.events import Entry
 from leveret.core.prediction import Status
 
@@ -121,6 +122,11 @@ class Client:
         It is there whole or not at all.
         """
         return finish(download(self._api.caller, url, Path(to)))
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The calls of webhooks."""
+        return Webhooks(self._api.caller)
 
     @property
     def letters(self) -> Letters:

@@ -79,6 +79,23 @@ class ReplyTo(Struct, frozen=True, omit_defaults=True):
     correlation_id: str = ""
 
 
+class HookEvent(StrEnum):
+    """What a webhook can be told of, spelled as Replicate's API spells it."""
+
+    START = "start"
+    OUTPUT = "output"
+    LOGS = "logs"
+    COMPLETED = "completed"
+
+
+class Webhook(Struct, frozen=True, omit_defaults=True):
+    """A URL that is told of these events of a prediction. Links in what it gets begin with `base`."""
+
+    url: str
+    events: tuple[HookEvent, ...] = tuple(HookEvent)
+    base: str = ""
+
+
 class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to run a model, and how it has gone so far.
 
@@ -104,6 +121,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retention: float | None = None
     input_blob: Blob | None = None
     reply_to: ReplyTo | None = None
+    webhook: Webhook | None = None
 
     status: Status = Status.STARTING
     attempt: int = 0

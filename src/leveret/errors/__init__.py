@@ -2,7 +2,7 @@
 
 LeveretError
 ├── NotFound             PredictionNotFound · ModelNotFound · VersionNotFound · PathNotFound · BlobNotFound ·
-│                        DeadLetterNotFound · UploadNotFound · NoReplyQueue
+│                        DeadLetterNotFound · UploadNotFound · WebhookNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · LinkRefused ·
 │                        MethodNotAllowed · UrlForbidden · InvalidIdempotencyKey · IdempotencyMismatch ·
 │                        UpgradeRequired · TooManyWatches
@@ -50,6 +50,7 @@ from leveret.errors.missing import (
     PredictionNotFound,
     UploadNotFound,
     VersionNotFound,
+    WebhookNotFound,
 )
 from leveret.errors.models import (
     InputUnreadable,
@@ -155,4 +156,5 @@ __all__ = [
     "UrlForbidden",
     "UsageError",
     "VersionNotFound",
+    "WebhookNotFound",
 ]

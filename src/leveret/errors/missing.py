@@ -62,6 +62,13 @@ class UploadNotFound(NotFound):
     message = "there is no file {upload_id!r}: it never was one, or it has expired or was deleted"
 
 
+class WebhookNotFound(NotFound):
+    """The prediction has no webhook."""
+
+    code = "webhook_not_found"
+    message = "the prediction {prediction_id!r} has no webhook; one is given with `webhook` when it is created"
+
+
 class NoReplyQueue(NotFound):
     """Nobody waits for a reply in this queue."""
 

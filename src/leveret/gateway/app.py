@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Expiry, Files, Letters, Predictions, Registry, Secrets
+from leveret.config import GatewaySettings, OutboundSettings
+from leveret.core.hooks import Hooks
+from leveret.core.ports import Blobs, Expiry, Files, Letters, Predictions, Queues, Registry, Secrets
 from leveret.erasure import Erasure
 from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
@@ -41,25 +42,32 @@ from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Submit
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
+from leveret.gateway.webhooks.pages import WebhookPages
+from leveret.outbound import Guard
+
+PUBLIC: Final = Guard(OutboundSettings())
+"""Lets everything through that is on the public internet."""
 
 
-class GatewayStore(Predictions, Registry, Letters, Expiry, Files, Secrets, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Expiry, Files, Secrets, Hooks, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
 def create_app(
     *,
     store: GatewayStore,
-    broker: Broker,
+    broker: Queues,
     blobs: Blobs,
     settings: GatewaySettings,
+    guard: Guard = PUBLIC,
     closing: asyncio.Event | None = None,
 ) -> Starlette:
     """The gateway as an ASGI application; serve it with its lifespan.
 
-    Set `closing` before the server is stopped: it ends what would keep connections open, waits and streams.
+    `guard` says which webhooks may be called. Set `closing` before the server is stopped: it ends what would keep
+    connections open, waits and streams.
     """
-    parts = _Parts.of(store=store, broker=broker, blobs=blobs, settings=settings)
+    parts = _Parts.of(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard)
     background = _Background(parts.catalog, parts.confirmations, parts.waits, closing or asyncio.Event())
     app = Starlette(routes=_routes(parts), exception_handlers=HANDLERS, lifespan=background.lifespan)
     app.router.redirect_slashes = False  # official clients do not follow redirects
@@ -70,9 +78,10 @@ class _Parts(Struct, frozen=True, kw_only=True):
     """What several endpoints share."""
 
     store: GatewayStore
-    broker: Broker
+    broker: Queues
     blobs: Blobs
     settings: GatewaySettings
+    guard: Guard
     catalog: Catalog
     confirmations: Confirmations
     erasure: Erasure
@@ -82,13 +91,16 @@ class _Parts(Struct, frozen=True, kw_only=True):
     waits: Waits
 
     @classmethod
-    def of(cls, *, store: GatewayStore, broker: Broker, blobs: Blobs, settings: GatewaySettings) -> _Parts:
+    def of(
+        cls, *, store: GatewayStore, broker: Queues, blobs: Blobs, settings: GatewaySettings, guard: Guard
+    ) -> _Parts:
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
         return cls(
             store=store,
             broker=broker,
             blobs=blobs,
             settings=settings,
+            guard=guard,
             catalog=Catalog(registry=store),
             confirmations=confirmations,
             erasure=Erasure(store=store, blobs=blobs),
@@ -113,6 +125,7 @@ def _routes(parts: _Parts) -> list[BaseRoute]:
         store=parts.store,
         views=parts.views,
         waits=parts.waits,
+        guard=parts.guard,
         settings=parts.settings,
     )
     predictions = PredictionPages(
@@ -128,6 +141,7 @@ def _routes(parts: _Parts) -> list[BaseRoute]:
         *_socket_routes(parts, submit, predictions),
         *_model_routes(parts),
         *_file_routes(parts),
+        *_webhook_routes(parts),
         *_admin_routes(parts),
         *_other_routes(parts),
     ]
@@ -184,6 +198,15 @@ def _model_routes(parts: _Parts) -> list[Route]:
         Route("/v1/models", models.search, methods=["QUERY"]),
         Route("/v1/deployments/{owner}/{name}", deployments.get),
         Route("/v1/deployments", deployments.list),
+    ]
+
+
+def _webhook_routes(parts: _Parts) -> list[Route]:
+    webhooks = WebhookPages(store=parts.store, errands=parts.broker)
+    return [
+        Route("/v1/predictions/{prediction_id}/webhooks", webhooks.list),
+        Route("/v1/predictions/{prediction_id}/webhooks/redeliver", webhooks.redeliver, methods=["POST"]),
+        Route("/v1/webhooks/default/secret", webhooks.secret),
     ]
 
 

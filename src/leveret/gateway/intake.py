@@ -17,7 +17,7 @@ from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, new_id
+from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, Webhook, new_id
 from leveret.core.streams import once as at_once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import (
@@ -44,6 +44,19 @@ class Accepted(Struct, frozen=True):
     repeated: bool = False
 
 
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What is asked for beside the input.
+
+    It is canceled after `limit` seconds, or the model's own timeouts; its data stays for `keep` seconds after its end,
+    or for as long as the model says, or else the store.
+    """
+
+    priority: Priority
+    limit: float | None = None
+    keep: float | None = None
+    webhook: Webhook | None = None
+
+
 class Intake:
     """Records and queues what is to be run."""
 
@@ -62,19 +75,8 @@ class Intake:
         self._confirmations = confirmations
         self._inline_limit = inline_limit
 
-    async def accept(
-        self,
-        card: Card,
-        given: Raw,
-        *,
-        priority: Priority,
-        limit: float | None,
-        keep: float | None = None,
-        once: Once | None = None,
-    ) -> Accepted:
-        """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
-
-        Its data stays for `keep` seconds after its end, or for as long as the model says, or else the store.
+    async def accept(self, card: Card, given: Raw, wishes: Wishes, *, once: Once | None = None) -> Accepted:
+        """A new prediction of this model.
 
         Or the one that `once` says to be asked for again: whoever has recorded that has queued it, or the sweeper
         does. Raises BrokerUnavailable or QueueRefused, and then it does not run; StoreUnavailable, and then nobody
@@ -82,7 +84,7 @@ class Intake:
         IdempotencyMismatch.
         """
         self._check_broker()
-        fresh = await self._fresh(card, given, priority, limit, keep)
+        fresh = await self._fresh(card, given, wishes)
         try:
             prediction = await self._store.create(fresh, once=once)
         except IdempotencyMismatch:
@@ -115,9 +117,7 @@ class Intake:
         if not self._broker.accepting:
             raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
 
-    async def _fresh(
-        self, card: Card, given: Raw, priority: Priority, limit: float | None, keep: float | None
-    ) -> Prediction:
+    async def _fresh(self, card: Card, given: Raw, wishes: Wishes) -> Prediction:
         """A prediction that nobody knows yet; what is large of it is stored."""
         now = time.time()
         prediction_id = new_id(now, os.urandom(10))
@@ -131,10 +131,11 @@ class Intake:
             input=given if blob is None else EMPTY,
             input_blob=blob,
             created_at=now,
-            priority=priority,
-            retention=keep or card.retention,
-            start_by=earliest(now, limit, card.queue_timeout),
-            deadline=earliest(now, limit, card.total_timeout),
+            priority=wishes.priority,
+            retention=wishes.keep or card.retention,
+            start_by=earliest(now, wishes.limit, card.queue_timeout),
+            deadline=earliest(now, wishes.limit, card.total_timeout),
+            webhook=wishes.webhook,
         )
 
     async def _discard(self, fresh: Prediction) -> None:

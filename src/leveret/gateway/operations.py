@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from leveret.core.prediction import Priority, Status
+from leveret.core.prediction import HookEvent, Priority, Status
 from leveret.gateway import cancel_after, streams
 from leveret.gateway.repeats import LONGEST
 from leveret.gateway.retention import PATTERN, SHORTEST
@@ -58,7 +58,7 @@ def reference(name: str) -> Schema:
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
     required: Schema = {"input": given, **more}
-    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION}
+    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION, **_HOOK}
     return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
 
 
@@ -93,6 +93,15 @@ _PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
 _RETENTION: Final[Schema] = {
     "description": "for how long after its end its data stays: seconds, or a text such as 1h, 30m or 1d12h",
     "anyOf": [{"type": "number", "minimum": SHORTEST}, {"type": "string", "minLength": 1, "pattern": PATTERN}],
+}
+_HOOK: Final[Schema] = {
+    "webhook": {"type": "string", "format": "uri", "description": "an https URL that is told what happens to it"},
+    "webhook_events_filter": {
+        "type": "array",
+        "items": {"enum": [*HookEvent]},
+        "default": [*HookEvent],
+        "description": "of which events that is told",
+    },
 }
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
@@ -333,4 +342,4 @@ OPERATIONS: Final = (
         answers={200: ANYTHING},
     ),
 )
-"""The endpoints, apart from those of single models and of the admin API."""
+"""The endpoints, apart from those of single models, of webhooks and of the admin API."""

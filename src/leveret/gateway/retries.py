@@ -9,7 +9,7 @@ from starlette.responses import Response
 from leveret.core.ports import Predictions
 from leveret.errors import InputRemoved, NotEnded
 from leveret.gateway.catalog import Catalog
-from leveret.gateway.intake import Intake
+from leveret.gateway.intake import Intake, Wishes
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.views import Views
 
@@ -24,7 +24,7 @@ class Retries:
         self._views = views
 
     async def retry(self, request: Request) -> Response:
-        """A new prediction with the input, the priority and the retention of this one, however that has ended."""
+        """A new prediction with the input, the priority, retention and webhook of this one, however that has ended."""
         ended = await self._store.get(prediction_id(request))
         if not ended.status.terminal:
             raise NotEnded(prediction_id=ended.id, state=ended.status)
@@ -34,9 +34,8 @@ class Retries:
         served = await self._catalog.model(ended.model)
         base = self._views.base(request)
         served.schema.check((await self._views.input(ended, base))[0])
-        accepted = await self._intake.accept(
-            served.card, given, priority=ended.priority, limit=None, keep=ended.retention
-        )
+        wishes = Wishes(priority=ended.priority, keep=ended.retention, webhook=ended.webhook)
+        accepted = await self._intake.accept(served.card, given, wishes)
         fresh = replace(accepted.prediction, input=given, input_blob=None)
         content = await self._views.prediction(fresh, base)
         headers = {"Location": f"{base}/v1/predictions/{fresh.id}"}

@@ -24,7 +24,7 @@ from leveret.config import GatewaySettings
 from leveret.core.lifecycle import fold
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Predictions
-from leveret.core.prediction import Prediction, Priority
+from leveret.core.prediction import HookEvent, Prediction, Priority, Webhook
 from leveret.core.wire import submitted
 from leveret.errors import (
     InvalidRequest,
@@ -35,9 +35,10 @@ from leveret.gateway.account import of
 from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.files.inputs import FileInputs
-from leveret.gateway.intake import Accepted, Intake
+from leveret.gateway.intake import Accepted, Intake, Wishes
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits, gone
+from leveret.outbound import Guard
 
 _log = structlog.get_logger()
 
@@ -48,6 +49,9 @@ class Submission(Struct, frozen=True):
     input: Raw
     priority: str = Priority.NORMAL
     retention: float | str | None = None
+    webhook: str | None = None
+    webhook_events_filter: list[HookEvent] | None = None
+    webhook_completed: str | None = None
 
 
 class VersionedSubmission(Submission, frozen=True, kw_only=True):
@@ -68,6 +72,7 @@ class Submit:
         store: Predictions,
         views: Views,
         waits: Waits,
+        guard: Guard,
         settings: GatewaySettings,
     ) -> None:
         self._catalog = catalog
@@ -76,6 +81,7 @@ class Submit:
         self._store = store
         self._views = views
         self._waits = waits
+        self._guard = guard
         self._settings = settings
 
     async def to_model(self, request: Request) -> Response:
@@ -107,13 +113,16 @@ class Submit:
         `cancel_after` are the lines of the header of that name, `base` is what the client's links begin with; `once`
         says if it may have been sent before.
         """
-        limit = seconds(cancel_after)
-        keep = retention.seconds(submission.retention, longest=self._settings.max_retention)
-        priority = _priority(submission.priority)
+        wishes = Wishes(
+            priority=_priority(submission.priority),
+            limit=seconds(cancel_after),
+            keep=retention.seconds(submission.retention, longest=self._settings.max_retention),
+            webhook=self._webhook(submission, base),
+        )
         given, value = submission.input, served.schema.check(submission.input)
         if served.schema.places.any:
             given = await self._file_inputs.resolved(served, given, value, account=account, base=base)
-        accepted = await self._intake.accept(served.card, given, priority=priority, limit=limit, keep=keep, once=once)
+        accepted = await self._intake.accept(served.card, given, wishes, once=once)
         return replace(accepted, prediction=_shown(accepted, submission.input))
 
     async def _read(self, request: Request) -> bytes:
@@ -147,6 +156,16 @@ class Submit:
                 async with self._waits.while_wanted(request.receive, seconds=wait.seconds):
                     content = await self._result(prediction, base) or content
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")
+
+    def _webhook(self, submission: Submission, base: str) -> Webhook | None:
+        """What is to be told of it. Raises UrlForbidden when that can never be called."""
+        url, events = submission.webhook, submission.webhook_events_filter
+        if url is None:
+            url, events = submission.webhook_completed, [HookEvent.COMPLETED]
+        if url is None:
+            return None
+        self._guard.check(url)
+        return Webhook(url, tuple(HookEvent if events is None else dict.fromkeys(events)), base)
 
     async def _result(self, prediction: Prediction, base: str) -> bytes | None:
         """The prediction as it has ended, never as it runs: clients take every status but `starting` for final.

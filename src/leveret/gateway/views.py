@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from starlette.requests import HTTPConnection
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import EMPTY, NULL, Blob, Means, Prediction, Priority, Status
+from leveret.core.prediction import EMPTY, NULL, Blob, HookEvent, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
 from leveret.gateway.files.links import Links
 
@@ -73,6 +73,10 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     urls: Urls
     attempt: Annotated[int, Meta(description="how many runs have begun")]
     progress: Annotated[float | None, Meta(description="how far the run says it is, from 0 to 1")]
+    webhook: Annotated[str | UnsetType, Meta(description="the URL that is told what happens to it")] = UNSET
+    webhook_events_filter: Annotated[
+        tuple[HookEvent, ...] | UnsetType, Meta(description="of which events that is told")
+    ] = UNSET
 
 
 class Views:
@@ -168,6 +172,8 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         urls=_urls(base, prediction.id),
         attempt=prediction.attempt,
         progress=prediction.progress,
+        webhook=UNSET if prediction.webhook is None else prediction.webhook.url,
+        webhook_events_filter=UNSET if prediction.webhook is None else prediction.webhook.events,
     )
 
 

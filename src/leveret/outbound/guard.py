@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import httpx2
+import structlog
 from msgspec import Struct
 
 from leveret.config import OutboundSettings
@@ -27,10 +28,13 @@ Lookup: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 LONGEST: Final = 2048
 """The longest URL, in characters."""
 
+_ELSEWHERE: Final = "not an address of the public internet; who runs this server can allow others with outbound.allow"
 _PORTS: Final = {"https": 443, "http": 80}
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _LOCALHOST: Final = re.compile(r"(.+\.)?localhost\.?", re.IGNORECASE)
 _LOOPBACK: Final = "127.0.0.1"
+
+_log = structlog.get_logger()
 
 
 class Target(Struct, frozen=True):
@@ -58,8 +62,8 @@ class Guard:
     def check(self, url: str) -> None:
         """Whether it could ever be called; asks nobody. Raises UrlForbidden."""
         target = self._target(url)
-        if target.addresses:
-            self._check_addresses(target)
+        if not self._allows(target):
+            raise UrlForbidden(reason=f"{target.addresses[0]} is {_ELSEWHERE}")
 
     async def resolve(self, url: str) -> Target:
         """Where to connect. Raises UrlForbidden or HostUnresolved."""
@@ -71,7 +75,12 @@ class Guard:
         if not found:
             raise HostUnresolved(host=target.host, reason="it has no address")
         resolved = Target(target.host, target.port, tuple(found))
-        self._check_addresses(resolved)
+        if not self._allows(resolved):
+            # Only the log says which: what a name means in here is none of the client's business.
+            _log.warning(
+                "a URL leads to an address that is not allowed", host=target.host, addresses=resolved.addresses
+            )
+            raise UrlForbidden(reason=f"{target.host} leads to what is {_ELSEWHERE}")
         return resolved
 
     def _target(self, text: str) -> Target:
@@ -94,15 +103,10 @@ class Guard:
             raise UrlForbidden(reason="its port must be 1 to 65535")
         return Target(host, port, _literal(host))
 
-    def _check_addresses(self, target: Target) -> None:
-        """All of them: which one answers is not for us to say."""
-        for text in target.addresses:
-            address = addresses.parse(text)
-            if not addresses.public(address) and not addresses.within(address, self._allowed):
-                raise UrlForbidden(
-                    reason=f"{target.host} is {address}, which is not an address of the public internet; "
-                    "who runs this server may allow it in outbound.allow"
-                )
+    def _allows(self, target: Target) -> bool:
+        """All of its addresses, if they are known: which one answers is not for us to say."""
+        found = [addresses.parse(text) for text in target.addresses]
+        return all(addresses.public(one) or addresses.within(one, self._allowed) for one in found)
 
 
 def _literal(host: str) -> tuple[str, ...]:

@@ -12,13 +12,14 @@ from leveret.backends.redis.connection import Command, Part
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.scripts import Script, Scripts
 from leveret.core import deadlines, events, lanes, lifecycle, wire
-from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, Started
+from leveret.core.events import Ending, Failed, Logs, Output, Queued, Report, Reset, Started, Succeeded
 from leveret.core.letters import DeadLetter
 from leveret.core.once import Once
 from leveret.core.ports import Running
 from leveret.core.prediction import EMPTY, Prediction
 from leveret.core.retention import Retention
 from leveret.core.retry import LOST_WORKER, TOLERANCE
+from leveret.core.webhooks import heeds
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
@@ -163,6 +164,31 @@ class Commands:
         """Forget it."""
         return _call(self._scripts.discard, self._letter(letter_id), letter_id)
 
+    def sent(self, prediction_id: str, *, hold: float) -> Command:
+        """Hold its news for longer."""
+        return _call(self._scripts.sent, (self._keys.hooks,), prediction_id, _milliseconds(hold))
+
+    def news(self, prediction_id: str) -> Command:
+        """Look at its record and its log."""
+        return _call(self._scripts.news, self._of(prediction_id))
+
+    def called(self, prediction_id: str, call: bytes, kept: int, *, told: int, update: bool) -> Command:
+        """Remember a call of its webhook."""
+        keys = (self._keys.record(prediction_id), self._keys.calls(prediction_id))
+        return _call(self._scripts.called, keys, call, kept, told, 1 if update else 0)
+
+    def rest(self, prediction_id: str, *, told: int) -> Command:
+        """It has no news, unless more has happened."""
+        return _call(self._scripts.rest, (*self._of(prediction_id), self._keys.hooks), prediction_id, told)
+
+    def silence(self, prediction_id: str) -> Command:
+        """It never has news again."""
+        return _call(self._scripts.silence, (self._keys.record(prediction_id), self._keys.hooks), prediction_id)
+
+    def secret(self, account: str, fresh: str) -> Command:
+        """The secret of an account."""
+        return _call(self._scripts.secret, (self._keys.hook_secrets,), account, fresh)
+
     def _letter(self, letter_id: str) -> tuple[str, str, str]:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
@@ -185,8 +211,29 @@ class Commands:
             *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
             _milliseconds(retention) if retention else "",
             "" if prediction.reply_to is None else 1,
+            *self._hook(prediction),
             *lanes.thresholds(prediction.priority),
         )
+
+    def _hook(self, prediction: Prediction) -> list[Part]:
+        """How many fields a webhook adds to the record, and they.
+
+        They name the key in which a prediction with news is to be marked, each for one kind of change: so no other
+        prediction pays for that, and no script needs the key.
+        """
+        if prediction.webhook is None:
+            return [0]
+        marked = {
+            "on_start": (Started,),
+            "on_report": (Output, Logs),
+            "on_end": (Succeeded,),
+        }
+        heeded = prediction.webhook.events
+        fields: list[Part] = ["told", 0]
+        for name, kinds in marked.items():
+            if any(heeds(heeded, kind) for kind in kinds):
+                fields += (name, self._keys.hooks)
+        return [len(fields) // 2, *fields]
 
     def _remove(self, prediction: Prediction, rest: Part, hidden: Part) -> Command:
         spec = wire.encode(replace(prediction, input=EMPTY))
@@ -197,8 +244,9 @@ class Commands:
 
     def _lists(self, prediction: Prediction) -> tuple[str, ...]:
         """It and where it stands when it has ended."""
-        account = self._keys.account(prediction.account)
-        return (*self._of(prediction.id), self._keys.expiry, account, self._keys.unreplied)
+        keys = self._keys
+        account, calls = keys.account(prediction.account), keys.calls(prediction.id)
+        return (*self._of(prediction.id), keys.expiry, account, keys.unreplied, keys.hooks, calls)
 
     def _of(self, prediction_id: str) -> tuple[str, str]:
         return self._keys.record(prediction_id), self._keys.log(prediction_id)

@@ -12,6 +12,9 @@
 {ns}:deadlines          zset    not ended, by when the next of its deadlines passes, in ms
 {ns}:expiry             zset    ended, by when its data, or then its record, is to go, in ms
 {ns}:unreplied          zset    ended, and a reply to who asked over AMQP is owed, by since when, in ms
+{ns}:hooks              zset    with news for their webhooks, by from when on somebody may see to it, in ms
+{ns}:calls:{id}         list    the latest calls of a prediction's webhook
+{ns}:hook-secrets       hash    the secrets by which webhooks are signed, by account
 {ns}:cards              hash    the cards by model
 {ns}:dead               zset    the ids of the dead letters, for listing
 {ns}:dead-models        zset    "model id" of those that are predictions, for listing by model
@@ -45,6 +48,8 @@ class Keys:
         self.deadlines = f"{namespace}:deadlines"
         self.expiry = f"{namespace}:expiry"
         self.unreplied = f"{namespace}:unreplied"
+        self.hooks = f"{namespace}:hooks"
+        self.hook_secrets = f"{namespace}:hook-secrets"
         self.cards = f"{namespace}:cards"
         self.presence = f"{namespace}:presence"
         self.dead = f"{namespace}:dead"
@@ -61,6 +66,7 @@ class Keys:
         self._missed = f"{namespace}:missed:"
         self._uploads = f"{namespace}:upload:"
         self._secrets = f"{namespace}:secret:"
+        self._calls = f"{namespace}:calls:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -89,6 +95,10 @@ class Keys:
     def secret(self, name: str) -> str:
         """A secret of the installation."""
         return self._secrets + name
+
+    def calls(self, prediction_id: str) -> str:
+        """The calls of a prediction's webhook."""
+        return self._calls + prediction_id
 
     def blob(self, key: str) -> str:
         """A large value."""

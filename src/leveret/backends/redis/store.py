@@ -19,6 +19,7 @@ from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
 from leveret.backends.redis.expiry import RedisExpiry
 from leveret.backends.redis.follow import Logs
+from leveret.backends.redis.hooks import RedisHooks
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
@@ -80,7 +81,7 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters, RedisExpiry, RedisUploads):
+class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:

@@ -25,6 +25,7 @@ from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
 from leveret.core.ports import Query, Running
 from leveret.core.prediction import UNFINISHED, Blob, Means, Prediction, Status
+from leveret.core.webhooks import heeds
 
 Column: TypeAlias = str | int | float | bytes | None
 News: TypeAlias = list[tuple[str, list[Entry]]]
@@ -55,6 +56,7 @@ class Record(Struct, frozen=True):
     canceling: int
     suspect: str
     due: float
+    heeded: str = ""
     removed: int = 0
     gone: int = 0
 
@@ -83,8 +85,8 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int, int, int, str, float, int, int] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due,"
+    row: tuple[int, str, int, str, float, int, int, int, int, str, float, str, int, int] | None = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due, heeded,"
         " removed, gone FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
@@ -93,13 +95,14 @@ def find(connection: Connection, prediction_id: str) -> Record | None:
 
 def insert(connection: Connection, prediction: Prediction, *, at: float, retention: float) -> Record:
     """A new record, with the first event in its log. Its data stays for `retention` if it says nothing itself."""
+    heeded = "" if prediction.webhook is None else ",".join(prediction.webhook.events)
     stays = prediction.retention or retention or None
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at, retention)"
-        " VALUES (?, ?, ?, 'starting', ?, ?, ?, ?)",
+        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at, retention, heeded)"
+        " VALUES (?, ?, ?, 'starting', ?, ?, ?, ?, ?)",
         (
             *(prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged),
-            *(due(prediction), stays),
+            *(due(prediction), stays, heeded),
         ),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
@@ -109,7 +112,9 @@ def insert(connection: Connection, prediction: Prediction, *, at: float, retenti
     )
     if prediction.reply_to is not None:
         connection.execute("INSERT INTO replies (prediction) VALUES (?)", (seq,))
-    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0)
+    if prediction.webhook is not None:
+        connection.execute("INSERT INTO hooks (seq, told) VALUES (?, 0)", (seq,))
+    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0, heeded)
 
 
 def advance(
@@ -143,6 +148,10 @@ def advance(
         "INSERT INTO log (prediction, number, data) VALUES (?, ?, ?)",
         [(record.seq, entry.number, events.encode(entry.event)) for entry in entries],
     )
+    if record.heeded and any(heeds(record.heeded.split(","), type(event)) for event in follow):
+        connection.execute(
+            "UPDATE hooks SET look_at = coalesce(look_at, 0) WHERE seq = ? AND NOT silenced", (record.seq,)
+        )
     if isinstance(event := follow[-1], Failed) and event.dead is not None:
         letters.write(connection, seq=record.seq, failure=event)
     return entries
@@ -202,6 +211,11 @@ def page(connection: Connection, record: Record, *, after: int) -> list[Entry]:
             if len(found) == PAGE or size > PAGE_BYTES:
                 break
     return found
+
+
+def entries(connection: Connection, record: Record, *, after: int) -> list[Entry]:
+    """The whole log behind number `after`."""
+    return [Entry(number, events.decode(data)) for number, data in _rows(connection, record.seq, after=after)]
 
 
 def last_event(connection: Connection, record: Record) -> Event:

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append
     due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
+    heeded       TEXT NOT NULL DEFAULT '',           -- the events that its webhook is told of, by commas
     mend_at      REAL NOT NULL DEFAULT 0,            -- from when the sweeper may find that the lease has lapsed
     overdue_at   REAL,                               -- from when the sweeper may find that a deadline has passed
 
@@ -68,6 +69,30 @@ CREATE TABLE IF NOT EXISTS replies (
     prediction INTEGER PRIMARY KEY,
     held_until REAL NOT NULL DEFAULT 0
 );
+
+-- Predictions with a webhook: up to which number of the log it has been told, and when it was last told of an update.
+CREATE TABLE IF NOT EXISTS hooks (
+    seq        INTEGER PRIMARY KEY,
+    told       INTEGER NOT NULL,
+    updated_at REAL NOT NULL DEFAULT 0,
+    silenced   INTEGER NOT NULL DEFAULT 0,           -- whether it wants no calls any more
+    look_at    REAL                                  -- from when on there is news to be told; none without it
+);
+CREATE INDEX IF NOT EXISTS hooks_with_news ON hooks (look_at) WHERE look_at IS NOT NULL;
+
+-- The latest calls of webhooks.
+CREATE TABLE IF NOT EXISTS calls (
+    number     INTEGER PRIMARY KEY,
+    prediction INTEGER NOT NULL,
+    data       BLOB NOT NULL                         -- JSON
+);
+CREATE INDEX IF NOT EXISTS calls_by_prediction ON calls (prediction, number);
+
+-- The secrets by which webhooks are signed.
+CREATE TABLE IF NOT EXISTS hook_secrets (
+    account TEXT PRIMARY KEY,
+    secret  TEXT NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS cards (
     model TEXT PRIMARY KEY,

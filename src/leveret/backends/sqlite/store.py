@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import expiry, letters, records, repeats, transitions, upkeep, uploads
+from leveret.backends.sqlite import expiry, hooks, letters, records, repeats, transitions, upkeep, uploads
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
+from leveret.core import webhooks
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.lanes import lane_for
@@ -23,6 +24,7 @@ from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.core.retention import Retention
 from leveret.core.uploads import Upload
+from leveret.core.webhooks import Call
 from leveret.errors import DataRemoved, PredictionNotFound
 
 T = TypeVar("T")
@@ -203,6 +205,41 @@ class SqliteStore:
     async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.read(partial(upkeep.unbegun, prediction_ids=prediction_ids))
+
+    async def hooked(self, *, hold: float, limit: int) -> list[str]:
+        """See core.hooks.Hooks."""
+        return await self._database.write(partial(hooks.hooked, hold=hold, limit=limit))
+
+    async def sent(self, prediction_ids: Sequence[str], *, hold: float) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.sent, prediction_ids=prediction_ids, hold=hold))
+
+    async def news(self, prediction_id: str) -> webhooks.News | None:
+        """See core.hooks.Hooks."""
+        return await self._database.read(partial(hooks.news, prediction_id=prediction_id))
+
+    async def called(self, prediction_id: str, call: Call, *, told: int) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.called, prediction_id=prediction_id, call=call, told=told))
+
+    async def rest(self, prediction_id: str, *, told: int) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.rest, prediction_id=prediction_id, told=told))
+
+    async def silence(self, prediction_id: str) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.silence, prediction_id=prediction_id))
+
+    async def calls(self, prediction_id: str) -> list[Call]:
+        """See core.hooks.Hooks."""
+        return await self._database.read(partial(hooks.calls, prediction_id=prediction_id))
+
+    async def hook_secret(self, account: str, *, fresh: str) -> str:
+        """See core.hooks.Hooks."""
+        known = await self._database.read(partial(hooks.secret, account=account))
+        if known is not None:
+            return known
+        return await self._database.write(partial(hooks.make_secret, account=account, fresh=fresh), durable=True)
 
     async def _page(self, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
         """Some of the log's entries behind `after`, and whether there are more."""

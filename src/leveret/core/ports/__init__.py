@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
-* Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, nine small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Expiry, Letters, Files, Secrets, Replies.
+* Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
+* Store, ten small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Expiry, Letters, Files, Secrets, Hooks, Replies.
 * Blobs: large values.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from leveret.core.hooks import Errands, Hooks
 from leveret.core.ports.blobs import Blobs
 from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
@@ -34,6 +35,7 @@ __all__ = [
     "Predictions",
     "Pulse",
     "Query",
+    "Queues",
     "Registry",
     "Rejected",
     "Replies",
@@ -46,5 +48,9 @@ __all__ = [
 ]
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Replies, Protocol):
-    """All nine, as one backend class."""
+class Queues(Broker, Errands, Protocol):
+    """Both, as one backend class."""
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, Protocol):
+    """All ten, as one backend class."""

@@ -9,6 +9,7 @@ from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueCo
 from leveret.testing.conformance.expiry import DeleteConformance, ExpiryConformance
 from leveret.testing.conformance.files import FilesConformance
 from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.hooks import HooksConformance
 from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.once import NamedConformance, RetriedConformance
@@ -41,6 +42,7 @@ class StoreConformance(
     FilesConformance,
     RepliesConformance,
     UnbegunConformance,
+    HooksConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
 

@@ -4,15 +4,16 @@
 --   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
 --   -7 with in how many ms it may be claimed; when a deadline has passed, -8 (it waits for its first run), -9 (for
 --   another one) or -10 (its worker was lost).
--- KEYS: record, log, leases, outbox, waiting, and if it has a deadline: deadlines
+-- KEYS: record, log, leases, outbox, waiting, and if it has a deadline: deadlines;
+--   and the one that the record names in `on_start`, if its webhook heeds that
 -- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
 --   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...,
 --   and if it has a deadline: in ms, until when its first run may begin and until when another one ('': for ever)
 local id, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 11)
-local status, attempt, holder, expiry, charged, canceling, suspect, due =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due'))
+local status, attempt, holder, expiry, charged, canceling, suspect, due, on_start = unpack(redis.call(
+  'HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due', 'on_start'))
 if not status then
   return -2
 end
@@ -68,6 +69,9 @@ if first and first_by ~= again_by then
   else
     redis.call('ZADD', KEYS[6], again_by, id)
   end
+end
+if on_start then
+  redis.call('ZADD', on_start, 'NX', 0, id)
 end
 local length = redis.call('RPUSH', KEYS[2], unpack(events))
 redis.call('PUBLISH', KEYS[2], (length - #events + 1) .. '\n' .. table.concat(events, '\n'))

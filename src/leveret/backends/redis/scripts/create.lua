@@ -5,9 +5,10 @@
 --   lane ('': by how much the owner has outstanding, and into the outbox), when it was created in ms,
 --   when its deadline passes in ms ('': it has none), how it is sent ('': once), its fingerprint,
 --   for how many ms it is remembered, for how many ms its data stays after its end ('': for ever),
---   whether a reply will be owed ('': no), thresholds...
+--   whether a reply will be owed ('': no), how many fields its webhook adds, they: name, value..., thresholds...
 local id, spec, status, attempt, charged, event, owner, lane, created = unpack(ARGV, 1, 9)
-local due, sent, fingerprint, lifetime, retention, asked = unpack(ARGV, 10, 15)
+local due, sent, fingerprint, lifetime, retention, asked, hook = unpack(ARGV, 10, 16)
+local hooked = 16 + 2 * tonumber(hook)
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return -1
 end
@@ -34,7 +35,7 @@ end
 local before = redis.call('HINCRBY', KEYS[4], owner, 1) - 1
 if lane == '' then
   lane = 0
-  for place = 16, #ARGV do
+  for place = hooked + 1, #ARGV do
     if before >= tonumber(ARGV[place]) then
       lane = lane + 1
     end
@@ -42,6 +43,9 @@ if lane == '' then
   redis.call('ZADD', KEYS[5], created, id)
 end
 redis.call('HSET', KEYS[1], 'spec', spec, 'status', status, 'attempt', attempt, 'lane', lane, 'owner', owner)
+if hook ~= '0' then
+  redis.call('HSET', KEYS[1], unpack(ARGV, 17, hooked))
+end
 if charged ~= '0' then
   redis.call('HSET', KEYS[1], 'charged', charged)
 end

@@ -2,13 +2,14 @@
 -- Answers 1 (changed, or this is the repetition of the call that changed it), 0 (refused, nothing changed) or -2 (there
 --   is no record).
 -- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines, unreplied, expiry;
---   if it becomes a dead letter by this: letter, dead letters, dead letters by model
+--   if it becomes a dead letter by this: letter, dead letters, dead letters by model;
+--   and the one that the record names in `on_end`, if its webhook heeds that
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
 --   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
 --   how many fields to delete, their names..., the fields to set: name, value...
 local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
-local status, its_attempt, its_worker, owner, bounded, asked, retention =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded', 'asked', 'retention'))
+local status, its_attempt, its_worker, owner, bounded, asked, retention, on_end = unpack(redis.call(
+  'HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded', 'asked', 'retention', 'on_end'))
 if not status then
   return -2
 end
@@ -45,6 +46,9 @@ if final == '1' then
   end
   if retention then
     redis.call('ZADD', KEYS[9], now + tonumber(retention), id)
+  end
+  if on_end then
+    redis.call('ZADD', on_end, 'NX', 0, id)
   end
   if redis.call('HINCRBY', KEYS[4], owner, -1) < 1 then
     redis.call('HDEL', KEYS[4], owner)
