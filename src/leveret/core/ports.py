@@ -1,14 +1,14 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject.
-* Store, five small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Letters.
+* Store, six small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Letters, Lines.
 * Blobs: large values.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -18,6 +18,7 @@ from msgspec import Struct
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.letters import DeadLetter
+from leveret.core.line import Line
 from leveret.core.prediction import Blob, Prediction, Status
 
 
@@ -177,7 +178,7 @@ class Predictions(Protocol):
     """What the gateway needs of the store."""
 
     async def create(self, prediction: Prediction) -> Prediction:
-        """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen.
+        """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen and its ticket.
 
         Creating the same id again changes nothing and answers what is there.
         """
@@ -308,8 +309,16 @@ class Letters(Protocol):
         ...
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Letters, Protocol):
-    """All five, as one backend class."""
+class Lines(Protocol):
+    """How the predictions of each model move, counted by the calls that move them."""
+
+    async def lines(self) -> Mapping[str, Line]:
+        """The line of each model that has ever had a prediction."""
+        ...
+
+
+class Store(Predictions, Runs, Registry, Upkeep, Letters, Lines, Protocol):
+    """All six, as one backend class."""
 
 
 class Blobs(Protocol):

@@ -72,7 +72,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     between the client and the model needs to look inside. `priority` has had its say once the `lane` is chosen.
     `start_by` is when its first run must have begun, `deadline` when it must have ended. `attempt` numbers its runs;
     `charged` says how many of them have ended in a way that counts against the limit; `suspect` is the worker on which
-    one of them has last crashed its model process.
+    one of them has last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline: float | None = None
     input_blob: Blob | None = None
 
+    ticket: int = 0
     status: Status = Status.STARTING
     attempt: int = 0
     charged: int = 0

@@ -71,7 +71,7 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.lines)
         return _call(
             self._scripts.transition,
             (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
@@ -82,6 +82,7 @@ class Commands:
             str(change.fields["status"]),
             1 if change.final else 0,
             _milliseconds(ending.delay - TOLERANCE) if isinstance(ending, Reset) else 0,
+            repr(ending.at),
             len(change.allowed),
             *change.allowed,
             len(absent),
@@ -123,7 +124,8 @@ class Commands:
         return (self._keys.cards, self._keys.presence, self._keys.problems)
 
     def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
-        keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox, self._keys.waiting)
+        places = (self._keys.leases, self._keys.outbox, self._keys.waiting, self._keys.lines)
+        keys = (*self._of(prediction.id), *places)
         if not deadlines.bounded(prediction):
             return _call(self._scripts.claim, keys, prediction.id, *parts)
         limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]
@@ -145,7 +147,8 @@ class Commands:
 
     def _create(self, prediction: Prediction, at: float, *arguments: Part) -> Command:
         account, due = prediction.account, deadlines.due(prediction)
-        keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
+        places = (self._keys.outstanding, self._keys.outbox, self._keys.lines)
+        keys = [*self._of(prediction.id), self._keys.account(account), *places]
         limits: list[Part] = []
         if due is not None:
             keys.append(self._keys.deadlines)

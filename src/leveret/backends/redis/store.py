@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import claims, listings, record, replies, scripts
+from leveret.backends.redis import claims, lines, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
@@ -24,6 +24,7 @@ from leveret.backends.redis.subscriptions import Subscriptions
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.line import Line
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
 from leveret.errors import PredictionNotFound
@@ -82,10 +83,10 @@ class RedisStore(RedisLetters):
     async def create(self, prediction: Prediction) -> Prediction:
         """See core.ports.Predictions."""
         (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time())])
-        lane = replies.number(reply)
-        if lane == _EXISTS:
+        if reply == _EXISTS:
             return await self.get(prediction.id)
-        return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+        lane, ticket = map(replies.number, replies.array(reply))
+        return replace(prediction, lane=lane, ticket=ticket)
 
     async def get(self, prediction_id: str) -> Prediction:
         """See core.ports.Predictions."""
@@ -174,6 +175,13 @@ class RedisStore(RedisLetters):
         """See core.ports.Registry."""
         (reply,) = await self._batcher.send([self._commands.cards()])
         return listings.read(reply)
+
+    # Lines
+
+    async def lines(self) -> Mapping[str, Line]:
+        """See core.ports.Lines."""
+        (reply,) = await self._batcher.send([("HGETALL", self._keys.lines)])
+        return lines.read(reply)
 
     # Upkeep
 

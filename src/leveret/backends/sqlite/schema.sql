@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS predictions (
     id           TEXT NOT NULL UNIQUE,
     account      TEXT NOT NULL,
     model        TEXT NOT NULL,
+    lane         INTEGER NOT NULL,
+    ticket       INTEGER NOT NULL,
 
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
@@ -47,6 +49,23 @@ CREATE TABLE IF NOT EXISTS log (
     number     INTEGER NOT NULL,
     data       BLOB NOT NULL,
     PRIMARY KEY (prediction, number)
+) WITHOUT ROWID;
+
+-- How many predictions have entered and left each lane, ever.
+CREATE TABLE IF NOT EXISTS lanes (
+    model   TEXT NOT NULL,
+    lane    INTEGER NOT NULL,
+    entered INTEGER NOT NULL DEFAULT 0,
+    "left"  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (model, lane)
+) WITHOUT ROWID;
+
+-- How many have left without a run, how many runs have ended and how long these took together.
+CREATE TABLE IF NOT EXISTS paces (
+    model   TEXT PRIMARY KEY,
+    quit    INTEGER NOT NULL DEFAULT 0,
+    ended   INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 -- Predictions whose publish has not been confirmed.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import letters, records, transitions, upkeep
+from leveret.backends.sqlite import letters, lines, records, transitions, upkeep
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
@@ -18,6 +18,7 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
+from leveret.core.line import Line
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.errors import PredictionNotFound
@@ -96,6 +97,10 @@ class SqliteStore:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.cards)
 
+    async def lines(self) -> Mapping[str, Line]:
+        """See core.ports.Lines."""
+        return await self._database.read(lines.read)
+
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.unpublished, age=age, hold=hold, limit=limit))
@@ -157,9 +162,9 @@ def _create(connection: Connection, *, prediction: Prediction) -> Prediction:
         return known
     outstanding = records.outstanding(connection, prediction)
     created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
-    records.insert(connection, created, at=time.time())
+    record = records.insert(connection, created, at=time.time())
     upkeep.publishing(connection, created)
-    return created
+    return replace(created, ticket=record.ticket)
 
 
 def _get(connection: Connection, *, prediction_id: str) -> Prediction:

@@ -8,6 +8,7 @@ from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.letters import LettersConformance
+from leveret.testing.conformance.lines import LinesConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
 from leveret.testing.conformance.registry import RegistryConformance
@@ -31,6 +32,7 @@ class StoreConformance(
     OverdueConformance,
     LettersConformance,
     UnbegunConformance,
+    LinesConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
 

@@ -1,19 +1,21 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it) or 0 (refused, nothing changed).
--- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines;
+-- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines, lines;
 --   if it becomes a dead letter by this: letter, dead letters, dead letters by model
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
---   '1' if that is final, in how many ms it may be claimed again, how many statuses are allowed, they...,
+--   '1' if that is final, in how many ms it may be claimed again, when it happened, in s,
+--   how many statuses are allowed, they...,
 --   how many fields to delete, their names..., the fields to set: name, value...
-local id, event, attempt, worker, leads_to, final, delay, count = unpack(ARGV, 1, 8)
-local status, its_attempt, its_worker, owner, bounded =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded'))
+local id, event, attempt, worker, leads_to, final, delay, at, count = unpack(ARGV, 1, 9)
+local status, its_attempt, its_worker, owner, bounded, lane, ticket, began = unpack(
+  redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded', 'lane', 'ticket', 'started_at')
+)
 if not status then
   return 0
 end
-local deletes = 10 + tonumber(count)
+local deletes = 11 + tonumber(count)
 local allowed = false
-for place = 9, deletes - 2 do
+for place = 10, deletes - 2 do
   allowed = allowed or ARGV[place] == status
 end
 if not (allowed and (attempt == '' or attempt == its_attempt) and (worker == '' or worker == its_worker)) then
@@ -45,11 +47,23 @@ else
   local time = redis.call('TIME')
   redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(delay), id)
 end
-if KEYS[8] then
-  local model = string.match(owner, '^[^ ]+')
-  redis.call('HSET', KEYS[8], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
-  redis.call('ZADD', KEYS[9], 0, id)
-  redis.call('ZADD', KEYS[10], 0, model .. ' ' .. id)
+local model = string.match(owner, '^[^ ]+')
+if ticket then
+  if its_worker then
+    redis.call('HINCRBY', KEYS[8], model .. ' ended', 1)
+    redis.call('HINCRBYFLOAT', KEYS[8], model .. ' seconds', math.max(0, tonumber(at) - tonumber(began)))
+    if final ~= '1' then
+      redis.call('HINCRBY', KEYS[8], model .. ' entered ' .. lane, 1)
+    end
+  else
+    redis.call('HINCRBY', KEYS[8], model .. ' left ' .. lane, 1)
+    redis.call('HINCRBY', KEYS[8], model .. ' quit', 1)
+  end
+end
+if KEYS[9] then
+  redis.call('HSET', KEYS[9], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
+  redis.call('ZADD', KEYS[10], 0, id)
+  redis.call('ZADD', KEYS[11], 0, model .. ' ' .. id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1
