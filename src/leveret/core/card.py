@@ -8,7 +8,8 @@ from msgspec import Raw, Struct
 class Card(Struct, frozen=True, kw_only=True):
     """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON.
 
-    The timeouts, in seconds, are until its predictions must have begun and ended; None is no limit.
+    `slots` is how many of its runs one worker has under way at once. The timeouts, in seconds, are until its
+    predictions must have begun and ended; None is no limit.
     """
 
     model: str
@@ -17,6 +18,7 @@ class Card(Struct, frozen=True, kw_only=True):
     output_schema: Raw
     description: str = ""
     batch: int = 1
+    slots: int = 1
     streams: bool = False
     queue_timeout: float | None = None
     total_timeout: float | None = None

@@ -10,6 +10,11 @@ from msgspec import Struct
 from leveret.core.lanes import COUNT, WEIGHTS
 
 _NONE: Final = (0,) * COUNT
+_SHARES: Final = tuple(
+    tuple(weight / own if other != lane else 0.0 for other, weight in enumerate(WEIGHTS))
+    for lane, own in enumerate(WEIGHTS)
+)
+"""For each lane, how many every other lane gives while it gives one."""
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -36,12 +41,10 @@ class Line(Struct, frozen=True, kw_only=True):
         return max(0, sum(self.left) - self.quit - self.ended)
 
 
-def ahead(waiting: Sequence[int], lane: int, rank: float) -> float:
+def ahead(waiting: Sequence[float], lane: int, rank: float) -> float:
     """How many will begin before the one that has `rank` others in front of it in this lane, if none is added.
 
     Until its turn every other lane gives as many as it has, or as its weight allows.
     """
     turns = rank + 1
-    shares = [turns * weight / WEIGHTS[lane] for weight in WEIGHTS]
-    others = [min(waiting[other], shares[other]) for other in range(COUNT) if other != lane]
-    return rank + sum(others)
+    return rank + sum([min(count, turns * share) for count, share in zip(waiting, _SHARES[lane], strict=True)])

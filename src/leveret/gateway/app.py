@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings
-from leveret.core.ports import Blobs, Broker, Letters, Predictions, Registry
+from leveret.core.ports import Blobs, Broker, Letters, Lines, Predictions, Registry
 from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
@@ -27,6 +27,7 @@ from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
 from leveret.gateway.predictions import PredictionPages
 from leveret.gateway.problems import HANDLERS
+from leveret.gateway.queues import Queues
 from leveret.gateway.socket.connection import Sockets
 from leveret.gateway.socket.operations import Operations
 from leveret.gateway.streams import Streams
@@ -35,7 +36,7 @@ from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 
 
-class GatewayStore(Predictions, Registry, Letters, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Lines, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
@@ -53,7 +54,8 @@ def create_app(
     """
     catalog = Catalog(registry=store)
     confirmations = Confirmations(outbox=store)
-    views = Views(blobs=blobs, base_url=settings.base_url)
+    queues = Queues(lines=store, catalog=catalog)
+    views = Views(blobs=blobs, base_url=settings.base_url, queues=queues)
     waits = Waits()
     intake = Intake(
         store=store, broker=broker, blobs=blobs, confirmations=confirmations, inline_limit=settings.inline_limit
@@ -71,7 +73,7 @@ def create_app(
             *_admin_routes(LetterPages(store=store, intake=intake, views=views)),
         ],
         exception_handlers=HANDLERS,
-        lifespan=_Background(catalog, confirmations, waits, closing or asyncio.Event()).lifespan,
+        lifespan=_Background(catalog, queues, confirmations, waits, closing or asyncio.Event()).lifespan,
     )
     app.router.redirect_slashes = False  # official clients do not follow redirects
     return app
@@ -136,6 +138,7 @@ class _Background(Struct, frozen=True):
     """What goes on beside the requests, from the start of the server to its end."""
 
     catalog: Catalog
+    queues: Queues
     confirmations: Confirmations
     waits: Waits
     closing: asyncio.Event
@@ -143,7 +146,7 @@ class _Background(Struct, frozen=True):
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            loops = [self.catalog.run(), self.confirmations.run(), self._close()]
+            loops = [self.catalog.run(), self.queues.run(), self.confirmations.run(), self._close()]
             tasks = [group.create_task(loop) for loop in loops]
             yield
             for task in tasks:

@@ -17,7 +17,7 @@ from leveret.core.control import Cancel
 from leveret.core.ports import Broker, Predictions, Query
 from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Status
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
-from leveret.gateway.views import PredictionView, Views, view
+from leveret.gateway.views import PredictionView, Views
 
 PAGE: Final = 100
 """How many predictions stand on one page."""
@@ -58,7 +58,7 @@ class PredictionPages:
         page = PredictionPage(
             next=f"{base}/v1/predictions?{_further(query, found[PAGE - 1])}" if len(found) > PAGE else None,
             previous=None,
-            results=[view(prediction, base) for prediction in found[:PAGE]],
+            results=[self._views.view(prediction, base) for prediction in found[:PAGE]],
         )
         return Response(_encoder.encode(page), media_type="application/json")
 

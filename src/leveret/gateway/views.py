@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from leveret.core.ports import Blobs
 from leveret.core.prediction import Blob, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
+from leveret.gateway.queues import Queues, QueueView
 
 EMPTY: Final = Raw(b"{}")
 """The input of a prediction whose input is kept as a blob."""
@@ -68,13 +69,15 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     urls: Urls
     attempt: Annotated[int, Meta(description="how many runs have begun")]
     progress: Annotated[float | None, Meta(description="how far the run says it is, from 0 to 1")]
+    queue: QueueView | UnsetType = UNSET
 
 
 class Views:
     """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
 
-    def __init__(self, *, blobs: Blobs, base_url: str) -> None:
+    def __init__(self, *, blobs: Blobs, base_url: str, queues: Queues) -> None:
         self._blobs = blobs
+        self._queues = queues
         self._base_url = base_url.rstrip("/")
 
     def base(self, request: HTTPConnection) -> str:
@@ -88,10 +91,15 @@ class Views:
         output that is gone raises BlobNotFound, since a success with nothing in it would be taken for the result.
         """
         if prediction.input_blob is None and prediction.output_blob is None:
-            return _encoder.encode(view(prediction, base))
+            return _encoder.encode(self.view(prediction, base))
         input_, removed = await self.input(prediction)
         output = await self._whole(prediction.output, prediction.output_blob)
-        return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
+        whole = replace(prediction, input=input_, output=output)
+        return _encoder.encode(self.view(whole, base, data_removed=removed))
+
+    def view(self, prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
+        """The prediction as clients see it; what is kept as blobs stays empty."""
+        return _view(prediction, base, queue=self._queues.place(prediction) or UNSET, data_removed=data_removed)
 
     async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
@@ -107,8 +115,13 @@ class Views:
         return Raw(b"".join([chunk async for chunk in self._blobs.open(blob)]))
 
 
-def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
-    """The prediction as clients see it; what is kept as blobs stays empty."""
+def moment(at: float) -> str:
+    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
+    within = min(max(0.0, at), _LAST)
+    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _view(prediction: Prediction, base: str, *, queue: QueueView | UnsetType, data_removed: bool) -> PredictionView:
     return PredictionView(
         id=prediction.id,
         model=prediction.model,
@@ -130,13 +143,8 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         urls=_urls(base, prediction.id),
         attempt=prediction.attempt,
         progress=prediction.progress,
+        queue=queue,
     )
-
-
-def moment(at: float) -> str:
-    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
-    within = min(max(0.0, at), _LAST)
-    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _logs(prediction: Prediction) -> str:

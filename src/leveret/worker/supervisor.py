@@ -124,7 +124,7 @@ class Worker:
             await self._pool.changes()
         self._admit(model.model)
         self.loaded.set()
-        return _card(model)
+        return _card(model, processes=self._settings.processes)
 
     async def _beat(self, card: Card) -> None:
         try:
@@ -166,7 +166,7 @@ class Worker:
         )
 
 
-def _card(ready: Ready) -> Card:
+def _card(ready: Ready, *, processes: int) -> Card:
     return Card(
         model=ready.model,
         version=ready.version,
@@ -174,6 +174,7 @@ def _card(ready: Ready) -> Card:
         output_schema=Raw(ready.output_schema),
         description=ready.description,
         batch=ready.batch,
+        slots=processes * ready.batch * ready.concurrency,
         streams=ready.streams,
         queue_timeout=ready.queue_timeout,
         total_timeout=ready.total_timeout,
