@@ -14,6 +14,7 @@ from sqlite3 import Connection
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from leveret.backends.sqlite import doorbells, messages, records
 from leveret.backends.sqlite.broker import SqliteBroker
@@ -218,6 +219,26 @@ class TestRestart:
         assert after == before
         assert waiting == (1, 0, 0, 0)
         assert delivered == unnumbered(queued)
+
+    async def test_lines_follow_from_the_records(self, tmp_path: Path) -> None:
+        async with open_database(tmp_path / FILE) as database:
+            store = SqliteStore(database)
+            waiting = [await store.create(a_prediction(account=f"a{number}")) for number in range(4)]
+            await claimed(store, waiting[0])
+            run = await claimed(store, waiting[1])
+            began = (await store.get(run.id)).started_at
+            assert began is not None
+            await settle(store, run, replace(succeeded(run), at=began + 2.5))
+            (before,) = (await store.lines()).values()
+
+        async with open_database(tmp_path / FILE) as database:
+            store = SqliteStore(database)
+            (after,) = (await store.lines()).values()
+            another = await store.create(a_prediction(account="b"))
+
+        assert ((2, 0, 0, 0), 1, 1) == (after.waiting, after.running, after.ended)
+        assert before == after
+        assert another.ticket == 5
 
     async def test_the_runs_of_a_former_process_are_lost_runs(self, tmp_path: Path) -> None:
         async with open_database(tmp_path / FILE) as database:
