@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from leveret import cli
 from leveret.core.prediction import HookEvent
 from leveret.core.webhooks import Call
-from leveret.errors import GatewayRefused, PredictionNotFound
+from leveret.errors import PredictionNotFound, WebhookNotFound
 from tests.gateway.served import Gateway, serving
 
 FAILED = Call(at=1.7e9, event=HookEvent.START, webhook_id="msg_1", attempt=1, seconds=15.0, error="late \x1b[31m")
@@ -75,7 +75,7 @@ async def test_a_call_is_demanded(gateway: Gateway) -> None:
 async def test_a_prediction_without_a_webhook_is_an_error(gateway: Gateway) -> None:
     refused = await webhooks(gateway, "redeliver", await gateway.create())
 
-    assert isinstance(refused.exception, GatewayRefused)
+    assert isinstance(refused.exception, WebhookNotFound)
     assert "has no webhook" in str(refused.exception)
 
 

@@ -159,6 +159,7 @@ def test_every_member_that_is_taken_from_a_message_is_described() -> None:
 def reset_by_wire() -> set[str]:
     """The members that a message may have and that are not looked at."""
     foreign = {
+        "ticket": 3,
         "suspect": "w1",
         "worker": "w1",
         "output": 1,

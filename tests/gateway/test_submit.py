@@ -51,6 +51,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
         },
         "attempt": 0,
         "progress": None,
+        "queue": {"position": 0, "eta_seconds": None, "is_possible": True, "reason": None},
     }
 
 

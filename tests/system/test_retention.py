@@ -181,7 +181,7 @@ def left_in_files(folder: Path) -> dict[str, int]:
     }
     with closing(sqlite3.connect(f"file:{folder}/.leveret/leveret.db?mode=ro", uri=True)) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            if table not in {"cards", "presence", "queues", "predictions", "log"}:
+            if table not in {"cards", "presence", "queues", "predictions", "log", "secrets", "hook_secrets"}:
                 (counts[table],) = database.execute(f"SELECT count(*) FROM {table}").fetchone()
         (counts["records"],) = database.execute("SELECT count(*) FROM predictions").fetchone()
         (counts["submitted"],) = database.execute("SELECT count(*) FROM log WHERE number = 0").fetchone()
@@ -192,6 +192,6 @@ def left_in_files(folder: Path) -> dict[str, int]:
 def left_in_redis(client: redis.Redis, _folder: Path) -> dict[str, int]:
     """The keys, by their kinds."""
     kinds = Counter(key.split(b":")[1].decode() for key in client.scan_iter("*"))
-    for known in ("cards", "presence", "problems"):
+    for known in ("cards", "presence", "problems", "lines", "secret", "hook-secrets"):
         del kinds[known]
     return {"records": kinds.pop("p", 0), **kinds}

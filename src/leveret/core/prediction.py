@@ -105,7 +105,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `start_by` is when its first run must have begun, `deadline` when it must have ended; `retention` is for how long
     its data stays after that, in seconds, if it has a time of its own. `attempt` numbers its runs;
     `charged` says how many of them have ended in a way that counts against the limit; `suspect` is the worker on which
-    one of them has last crashed its model process.
+    one of them has last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none.
     """
 
     id: str
@@ -123,6 +123,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply_to: ReplyTo | None = None
     webhook: Webhook | None = None
 
+    ticket: int = 0
     status: Status = Status.STARTING
     attempt: int = 0
     charged: int = 0

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings, OutboundSettings
 from leveret.core.hooks import Hooks
-from leveret.core.ports import Blobs, Expiry, Files, Letters, Predictions, Queues, Registry, Secrets
+from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Secrets
 from leveret.erasure import Erasure
 from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
@@ -25,6 +25,7 @@ from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
+from leveret.gateway.estimates import Estimates
 from leveret.gateway.files.downloads import Downloads
 from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.files.links import Links
@@ -49,7 +50,7 @@ PUBLIC: Final = Guard(OutboundSettings())
 """Lets everything through that is on the public internet."""
 
 
-class GatewayStore(Predictions, Registry, Letters, Expiry, Files, Secrets, Hooks, Outbox, Protocol):
+class GatewayStore(Predictions, Registry, Letters, Expiry, Files, Secrets, Hooks, Lines, Outbox, Protocol):
     """What the gateway needs of the store."""
 
 
@@ -68,7 +69,9 @@ def create_app(
     connections open, waits and streams.
     """
     parts = _Parts.of(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard)
-    background = _Background(parts.catalog, parts.confirmations, parts.waits, closing or asyncio.Event())
+    background = _Background(
+        parts.catalog, parts.estimates, parts.confirmations, parts.waits, closing or asyncio.Event()
+    )
     app = Starlette(routes=_routes(parts), exception_handlers=HANDLERS, lifespan=background.lifespan)
     app.router.redirect_slashes = False  # official clients do not follow redirects
     return app
@@ -85,6 +88,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     catalog: Catalog
     confirmations: Confirmations
     erasure: Erasure
+    estimates: Estimates
     intake: Intake
     links: Links
     views: Views
@@ -95,15 +99,18 @@ class _Parts(Struct, frozen=True, kw_only=True):
         cls, *, store: GatewayStore, broker: Queues, blobs: Blobs, settings: GatewaySettings, guard: Guard
     ) -> _Parts:
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
+        catalog = Catalog(registry=store)
+        estimates = Estimates(lines=store, catalog=catalog)
         return cls(
             store=store,
             broker=broker,
             blobs=blobs,
             settings=settings,
             guard=guard,
-            catalog=Catalog(registry=store),
+            catalog=catalog,
             confirmations=confirmations,
             erasure=Erasure(store=store, blobs=blobs),
+            estimates=estimates,
             intake=Intake(
                 store=store,
                 broker=broker,
@@ -112,7 +119,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
                 inline_limit=settings.inline_limit,
             ),
             links=links,
-            views=Views(blobs=blobs, links=links, base_url=settings.base_url),
+            views=Views(blobs=blobs, links=links, base_url=settings.base_url, estimates=estimates),
             waits=Waits(),
         )
 
@@ -261,6 +268,7 @@ class _Background(Struct, frozen=True):
     """What goes on beside the requests, from the start of the server to its end."""
 
     catalog: Catalog
+    estimates: Estimates
     confirmations: Confirmations
     waits: Waits
     closing: asyncio.Event
@@ -268,7 +276,7 @@ class _Background(Struct, frozen=True):
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            loops = [self.catalog.run(), self.confirmations.run(), self._close()]
+            loops = [self.catalog.run(), self.estimates.run(), self.confirmations.run(), self._close()]
             tasks = [group.create_task(loop) for loop in loops]
             yield
             for task in tasks:

@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from leveret.core.ports import Blobs
 from leveret.core.prediction import EMPTY, NULL, Blob, HookEvent, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
+from leveret.gateway.estimates import Estimates, QueueView
 from leveret.gateway.files.links import Links
 
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024
@@ -77,14 +78,16 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     webhook_events_filter: Annotated[
         tuple[HookEvent, ...] | UnsetType, Meta(description="of which events that is told")
     ] = UNSET
+    queue: QueueView | UnsetType = UNSET
 
 
 class Views:
     """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
 
-    def __init__(self, *, blobs: Blobs, links: Links, base_url: str) -> None:
+    def __init__(self, *, blobs: Blobs, links: Links, base_url: str, estimates: Estimates | None = None) -> None:
         self._blobs = blobs
         self._links = links
+        self._estimates = estimates
         self._base_url = base_url.rstrip("/")
 
     def base(self, request: HTTPConnection) -> str:
@@ -101,12 +104,16 @@ class Views:
             return _encoder.encode(await self.listed(prediction, base))
         input_, removed = await self.input(prediction, base)
         output = await self._whole(prediction.output, prediction.output_blob)
-        shown = view(replace(prediction, input=input_, output=output), base, data_removed=removed)
+        whole = replace(prediction, input=input_, output=output)
+        shown = _view(whole, base, queue=self._queue(prediction), data_removed=removed)
         return _encoder.encode(await self._linked(shown, prediction, base))
 
     async def listed(self, prediction: Prediction, base: str) -> PredictionView:
         """The prediction as it stands in a list: what is kept as blobs stays empty."""
-        return await self._linked(view(prediction, base), prediction, base)
+        return await self._linked(_view(prediction, base, queue=self._queue(prediction)), prediction, base)
+
+    def _queue(self, prediction: Prediction) -> QueueView | UnsetType:
+        return UNSET if self._estimates is None else self._estimates.place(prediction) or UNSET
 
     async def message(self, prediction: Prediction) -> bytes:
         """The prediction for a message: whole, or without its data if these are too large or gone.
@@ -118,7 +125,7 @@ class Views:
             if len(content) <= LARGEST_MESSAGE:
                 return content
         bare = replace(prediction, input=EMPTY, input_blob=None, output=NULL, output_blob=None, logs="")
-        return _encoder.encode(view(bare, self._base_url, data_removed=True))
+        return _encoder.encode(_view(bare, self._base_url, data_removed=True))
 
     async def input(self, prediction: Prediction, base: str) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
@@ -148,8 +155,15 @@ class Views:
         return Raw(b"".join([chunk async for chunk in self._blobs.open(blob)]))
 
 
-def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
-    """The prediction as clients see it; what is kept as blobs stays empty."""
+def moment(at: float) -> str:
+    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
+    within = min(max(0.0, at), _LAST)
+    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _view(
+    prediction: Prediction, base: str, *, queue: QueueView | UnsetType = UNSET, data_removed: bool = False
+) -> PredictionView:
     return PredictionView(
         id=prediction.id,
         model=prediction.model,
@@ -174,13 +188,8 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         progress=prediction.progress,
         webhook=UNSET if prediction.webhook is None else prediction.webhook.url,
         webhook_events_filter=UNSET if prediction.webhook is None else prediction.webhook.events,
+        queue=queue,
     )
-
-
-def moment(at: float) -> str:
-    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
-    within = min(max(0.0, at), _LAST)
-    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _logs(prediction: Prediction) -> str:

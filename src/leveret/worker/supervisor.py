@@ -141,7 +141,7 @@ class Worker:
             await self._pool.changes()
         self._admit(model.model)
         self.loaded.set()
-        return _card(model)
+        return _card(model, processes=self._settings.processes)
 
     async def _beat(self, card: Card) -> None:
         try:
@@ -203,7 +203,7 @@ class Worker:
         )
 
 
-def _card(ready: Ready) -> Card:
+def _card(ready: Ready, *, processes: int) -> Card:
     return Card(
         model=ready.model,
         version=ready.version,
@@ -211,6 +211,7 @@ def _card(ready: Ready) -> Card:
         output_schema=Raw(ready.output_schema),
         description=ready.description,
         batch=ready.batch,
+        slots=processes * ready.batch * ready.concurrency,
         streams=ready.streams,
         queue_timeout=ready.queue_timeout,
         total_timeout=ready.total_timeout,

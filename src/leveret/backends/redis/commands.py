@@ -81,10 +81,17 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.unreplied, keys.expiry)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines)
         return _call(
             self._scripts.transition,
-            (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
+            (
+                *self._of(prediction_id),
+                *sets,
+                keys.unreplied,
+                keys.expiry,
+                keys.lines,
+                *(self._letter(prediction_id) if dies else ()),
+            ),
             prediction_id,
             events.encode(ending),
             "" if change.attempt is None else change.attempt,
@@ -92,6 +99,7 @@ class Commands:
             str(change.fields["status"]),
             1 if change.final else 0,
             _milliseconds(ending.delay - TOLERANCE) if isinstance(ending, Reset) else 0,
+            repr(ending.at),
             len(change.allowed),
             *change.allowed,
             len(absent),
@@ -147,7 +155,8 @@ class Commands:
         return (self._keys.cards, self._keys.presence, self._keys.problems)
 
     def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
-        keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox, self._keys.waiting)
+        places = (self._keys.leases, self._keys.outbox, self._keys.waiting, self._keys.lines)
+        keys = (*self._of(prediction.id), *places)
         if not deadlines.bounded(prediction):
             return _call(self._scripts.claim, keys, prediction.id, *parts)
         limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]
@@ -194,7 +203,8 @@ class Commands:
 
     def _create(self, prediction: Prediction, at: float, lane: Part, created: Part, once: Once | None) -> Command:
         account, retention = prediction.account, prediction.retention or self._retention.data
-        keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
+        places = (self._keys.outstanding, self._keys.outbox, self._keys.lines)
+        keys = [*self._of(prediction.id), self._keys.account(account), *places]
         return _call(
             self._scripts.create,
             (*keys, self._keys.deadlines, *([] if once is None else [self._keys.once(account, once)])),

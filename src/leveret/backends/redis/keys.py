@@ -6,6 +6,7 @@
 {ns}:e:{id}             list    the log, one JSON event per entry; also the channel on which new ones are published
 {ns}:account:{account}  zset    its predictions, for listing
 {ns}:outstanding        hash    how many predictions of a model an account has that have not ended
+{ns}:lines              hash    how many predictions of a model have come and gone: "model what", or "model what lane"
 {ns}:outbox             zset    created and not yet known to be queued, by when the sweeper may take them, in ms
 {ns}:waiting            zset    known to be queued and not begun, by since when, in ms
 {ns}:leases             zset    running, by when their lease expires, in ms
@@ -42,6 +43,7 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         self.outstanding = f"{namespace}:outstanding"
+        self.lines = f"{namespace}:lines"
         self.outbox = f"{namespace}:outbox"
         self.waiting = f"{namespace}:waiting"
         self.leases = f"{namespace}:leases"

@@ -22,6 +22,7 @@ _DEFAULTS: Final = (None, "", NULL)
 
 _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"lane": ("lane", int),
+    b"ticket": ("ticket", int),
     b"attempt": ("attempt", int),
     b"charged": ("charged", int),
     b"suspect": ("suspect", bytes.decode),
@@ -59,7 +60,7 @@ def decode(fields: Mapping[bytes, bytes]) -> Snapshot:
         if known is not None:
             name, decoder = known
             changed[name] = decoder(value)
-    submitted = replace(submitted, lane=changed["lane"])
+    submitted = replace(submitted, lane=changed["lane"], ticket=changed.get("ticket", 0))
     return Snapshot(submitted, replace(submitted, **changed), b"live" in fields, b"gone" in fields)
 
 

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import claims, listings, record, replies, scripts
+from leveret.backends.redis import claims, lines, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
@@ -28,6 +28,7 @@ from leveret.backends.redis.uploads import RedisUploads
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.line import Line
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
@@ -100,8 +101,8 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks):
                 return await self.get(prediction.id)
             case answer if answer == _MISMATCH:
                 raise IdempotencyMismatch
-        lane = replies.number(reply)
-        return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+        lane, ticket = map(replies.number, replies.array(reply))
+        return replace(prediction, lane=lane, ticket=ticket)
 
     async def _repeated(self, prediction: Prediction, earlier: str) -> Prediction:
         """What it repeats; if that was deleted just now, it is a prediction of its own."""
@@ -209,6 +210,13 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks):
         commands = [("HGET", self._keys.record(one.decode()), "owner") for one in replies.strings(reply)]
         owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
         return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
+
+    # Lines
+
+    async def lines(self) -> Mapping[str, Line]:
+        """See core.ports.Lines."""
+        (reply,) = await self._batcher.send([("HGETALL", self._keys.lines)])
+        return lines.read(reply)
 
     # Upkeep
 

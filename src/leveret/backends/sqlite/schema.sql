@@ -11,6 +11,8 @@ CREATE TABLE IF NOT EXISTS predictions (
     id           TEXT NOT NULL UNIQUE,
     account      TEXT NOT NULL,
     model        TEXT NOT NULL,
+    lane         INTEGER NOT NULL DEFAULT 0,
+    ticket       INTEGER NOT NULL DEFAULT 0,         -- its number in the lane
 
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
@@ -195,3 +197,40 @@ CREATE TABLE IF NOT EXISTS rejected (
 
 -- And so are the runs of those workers.
 UPDATE predictions SET lease = 0, mend_at = 0 WHERE status = 'processing';
+
+-- The lines ---------------------------------------------------------------------------------------------------
+
+-- How many predictions have entered and left each lane, and how many have left without a run; how many runs have ended
+-- and how long these took together. In memory, as they follow from the records: on disk they would be two pages more
+-- in every transaction.
+CREATE TEMP TABLE lanes (
+    model   TEXT NOT NULL,
+    lane    INTEGER NOT NULL,
+    entered INTEGER NOT NULL DEFAULT 0,
+    "left"  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (model, lane)
+) WITHOUT ROWID;
+
+CREATE TEMP TABLE paces (
+    model   TEXT PRIMARY KEY,
+    quit    INTEGER NOT NULL DEFAULT 0,
+    ended   INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+INSERT INTO lanes
+SELECT model, lane, max(ticket), max(ticket) - sum(status = 'starting')
+FROM predictions WHERE seq IN (SELECT seq FROM predictions WHERE status IN ('starting', 'processing'))
+GROUP BY model, lane;
+
+-- What the latest runs took is known again; `quit` makes up the difference, so that as many run as there are.
+INSERT INTO paces (model, ended, seconds)
+SELECT model, count(*), sum(max(0, completed_at - started_at)) FROM (
+    SELECT model, completed_at, started_at FROM predictions ORDER BY seq DESC LIMIT 1000
+) WHERE completed_at IS NOT NULL AND started_at IS NOT NULL
+GROUP BY model;
+INSERT OR IGNORE INTO paces (model) SELECT DISTINCT model FROM lanes;
+UPDATE paces SET quit =
+    (SELECT coalesce(sum("left"), 0) FROM lanes WHERE lanes.model = paces.model)
+    - (SELECT count(*) FROM predictions WHERE predictions.model = paces.model AND status = 'processing')
+    - ended;

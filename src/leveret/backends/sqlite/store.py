@@ -10,7 +10,17 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import expiry, hooks, letters, records, repeats, transitions, upkeep, uploads
+from leveret.backends.sqlite import (
+    expiry,
+    hooks,
+    letters,
+    lines,
+    records,
+    repeats,
+    transitions,
+    upkeep,
+    uploads,
+)
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
@@ -19,6 +29,7 @@ from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
+from leveret.core.line import Line
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
@@ -116,6 +127,10 @@ class SqliteStore:
     async def running(self) -> Mapping[str, int]:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.running)
+
+    async def lines(self) -> Mapping[str, Line]:
+        """See core.ports.Lines."""
+        return await self._database.read(lines.read)
 
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
@@ -267,9 +282,9 @@ def _create(connection: Connection, *, prediction: Prediction, once: Once | None
         repeats.remember(connection, prediction, once, at=now)
     outstanding = records.outstanding(connection, prediction)
     created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
-    records.insert(connection, created, at=now, retention=retention)
+    record = records.insert(connection, created, at=now, retention=retention)
     upkeep.publishing(connection, created)
-    return created
+    return replace(created, ticket=record.ticket)
 
 
 def _get(connection: Connection, *, prediction_id: str) -> Prediction:

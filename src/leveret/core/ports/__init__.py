@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
-* Store, ten small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Expiry, Letters, Files, Secrets, Hooks, Replies.
+* Store, eleven small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Expiry, Letters, Files, Secrets, Hooks, Replies, Lines.
 * Blobs: large values.
 """
 
@@ -15,7 +15,7 @@ from leveret.core.ports.blobs import Blobs
 from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
 from leveret.core.ports.predictions import Predictions, Query
-from leveret.core.ports.registry import Registry
+from leveret.core.ports.registry import Lines, Registry
 from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse, Running, Runs
 from leveret.core.ports.upkeep import Expiry, Replies, Upkeep, Waiting
 
@@ -32,6 +32,7 @@ __all__ = [
     "Files",
     "Finished",
     "Letters",
+    "Lines",
     "Predictions",
     "Pulse",
     "Query",
@@ -52,5 +53,5 @@ class Queues(Broker, Errands, Protocol):
     """Both, as one backend class."""
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, Protocol):
-    """All ten, as one backend class."""
+class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, Lines, Protocol):
+    """All eleven, as one backend class."""

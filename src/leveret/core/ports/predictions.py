@@ -26,7 +26,7 @@ class Predictions(Protocol):
     """What the gateway needs of the store."""
 
     async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
-        """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen.
+        """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen and its ticket.
 
         Creating the same id again changes nothing and answers what is there. So does what `once` says to be sent
         again: the answer then has another id. Raises IdempotencyMismatch.

@@ -1,4 +1,4 @@
-"""The registry of models: their cards, and the workers that live."""
+"""The registry of models: their cards, the workers that live, and how their predictions move."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from leveret.core.card import Card, Listing
+from leveret.core.line import Line
 
 
 class Registry(Protocol):
@@ -23,4 +24,12 @@ class Registry(Protocol):
 
     async def running(self) -> Mapping[str, int]:
         """How many predictions of each model are being run; without those of which none is."""
+        ...
+
+
+class Lines(Protocol):
+    """How the predictions of each model move, counted by the calls that move them."""
+
+    async def lines(self) -> Mapping[str, Line]:
+        """The line of each model that has ever had a prediction."""
         ...

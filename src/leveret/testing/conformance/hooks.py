@@ -242,6 +242,27 @@ class HooksConformance:
 
         assert await store.calls(run.id) == [failed]
 
+    async def test_what_has_ended_keeps_its_data_until_its_webhook_knows(self, store: Store) -> None:
+        run = await claimed(store, await store.create(replace(_hooked(), retention=SHORT)))
+        await settle(store, run, succeeded(run))
+        other = await claimed(store, await store.create(replace(a_prediction(), retention=SHORT)))
+        await settle(store, other, succeeded(other))
+
+        assert [other.id] == await eventually(lambda: _due(store), bool)
+        assert await _looked(store, run)
+        assert run.id in await eventually(lambda: _due(store), lambda found: run.id in found)
+
+    async def test_nothing_is_remembered_of_the_calls_of_what_is_deleted(self, store: Store) -> None:
+        run = await _running(store)
+        await settle(store, run, succeeded(run))
+        await store.called(run.id, _call(), told=0)
+
+        await store.delete(await store.get(run.id))
+
+        assert await store.calls(run.id) == []
+        assert await store.news(run.id) is None
+        assert await store.hooked(hold=LONG, limit=10) == []
+
     async def test_a_secret_is_made_once_for_each_account(self, store: Store) -> None:
         found = await asyncio.gather(*[store.hook_secret("alice", fresh=f"whsec_{number}") for number in range(5)])
 
@@ -283,6 +304,10 @@ async def _news(store: Store, run: Running) -> News:
     news = await store.news(run.id)
     assert news is not None
     return news
+
+
+async def _due(store: Store) -> list[str]:
+    return [one.id for one in await store.outlived(hold=SHORT, limit=10)]
 
 
 def _output(run: Running) -> Output:

@@ -11,6 +11,7 @@ from leveret.testing.conformance.files import FilesConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.hooks import HooksConformance
 from leveret.testing.conformance.letters import LettersConformance
+from leveret.testing.conformance.lines import LinesConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.once import NamedConformance, RetriedConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
@@ -43,6 +44,7 @@ class StoreConformance(
     RepliesConformance,
     UnbegunConformance,
     HooksConformance,
+    LinesConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
 
