@@ -136,7 +136,17 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
         say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
 
 
-for _command in (predict, watch, lists.list_, lists.show, changes.cancel, changes.retry, lists.models, lists.queues):
+for _command in (
+    predict,
+    watch,
+    lists.list_,
+    lists.show,
+    changes.cancel,
+    changes.retry,
+    changes.delete,
+    lists.models,
+    lists.queues,
+):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
 app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

@@ -35,6 +35,19 @@ class Metrics(Struct, frozen=True):
     predict_time: float | None = None
 
 
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a prediction stands that has not ended.
+
+    `position` is how many will begin before it, `eta_seconds` when it will have ended, if that can be said. Without a
+    worker that can run it, it is not `is_possible`, for this `reason`.
+    """
+
+    position: int
+    eta_seconds: float | None = None
+    is_possible: bool = True
+    reason: str | None = None
+
+
 class Prediction(Struct, frozen=True, kw_only=True):
     """One request to run a model, as it was when the gateway was asked.
 
@@ -62,6 +75,9 @@ class Prediction(Struct, frozen=True, kw_only=True):
     urls: Urls = Urls()
     attempt: int = 0
     progress: float | None = None
+    queue: Place | None = None
+    webhook: str | None = None
+    webhook_events_filter: list[str] | None = None
 
     @property
     def ended(self) -> bool:
