@@ -172,6 +172,7 @@ def reset_by_wire() -> set[str]:
         "started_at": 1.0,
         "completed_at": 1.0,
         "data_removed": True,
+        "reused": "a2",
     }
     plain = {"id": "a1", "model": "local/echo", "input": {}, "created_at": 1.0}
     assert wire.decode(json.dumps({**plain, **foreign}).encode()) == wire.decode(json.dumps(plain).encode())

@@ -27,7 +27,7 @@ LONG_POLL: Final = 25.0
 _OWNER: Final = "local"
 """The owner of a model that is named without one."""
 
-_IN_BODY: Final = frozenset({"priority", "retention", "webhook", "webhook_events_filter"})
+_IN_BODY: Final = frozenset({"priority", "retention", "reuse", "webhook", "webhook_events_filter"})
 """The options that stand in the body; the others are headers."""
 
 _encoder: Final = msgspec.json.Encoder()

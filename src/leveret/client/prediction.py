@@ -53,6 +53,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
 
     `attempt` is how many runs have begun, `progress` how far the run says it is, from 0 to 1. `stopped` is by what
     means it was stopped when it was canceled. With `data_removed` its input is no longer kept, and is empty here.
+    `reused` is the prediction whose output it has got, if the model was not run for it.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     attempt: int = 0
     progress: float | None = None
     queue: Place | None = None
+    reused: str | None = None
     webhook: str | None = None
     webhook_events_filter: list[str] | None = None
 

@@ -10,7 +10,7 @@ class Card(Struct, frozen=True, kw_only=True):
 
         `slots` is how many of its runs one worker has under way at once. The timeouts, in seconds, are until its
     predictions must have begun and ended; None is no limit. `retention` is for how long their data stays after that, if
-    the model says so.
+    the model says so; `reuse` for how long an output answers other predictions, in seconds.
     """
 
     model: str
@@ -24,6 +24,7 @@ class Card(Struct, frozen=True, kw_only=True):
     queue_timeout: float | None = None
     total_timeout: float | None = None
     retention: float | None = None
+    reuse: float | None = None
     announced_at: float = 0.0
 
 

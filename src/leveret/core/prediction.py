@@ -103,9 +103,10 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
     between the client and the model needs to look inside. `priority` has had its say once the `lane` is chosen.
     `start_by` is when its first run must have begun, `deadline` when it must have ended; `retention` is for how long
-    its data stays after that, in seconds, if it has a time of its own. `attempt` numbers its runs;
-    `charged` says how many of them have ended in a way that counts against the limit; `suspect` is the worker on which
-    one of them has last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none.
+    its data stays after that, in seconds, if it has a time of its own. What is `fresh` is never answered with the
+    output of another one; `reused` says whose output it has, if it was. `attempt` numbers its runs; `charged` says how
+    many of them have ended in a way that counts against the limit; `suspect` is the worker on which one of them has
+    last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_blob: Blob | None = None
     reply_to: ReplyTo | None = None
     webhook: Webhook | None = None
+    fresh: bool = False
 
     ticket: int = 0
     status: Status = Status.STARTING
@@ -138,6 +140,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at: float | None = None
     completed_at: float | None = None
     data_removed: bool = False
+    reused: str = ""
 
 
 def new_id(at: float, randomness: bytes) -> str:

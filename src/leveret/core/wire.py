@@ -73,6 +73,7 @@ def submitted(prediction: Prediction) -> Prediction:
         started_at=None,
         completed_at=None,
         data_removed=False,
+        reused="",
     )
 
 

@@ -14,8 +14,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.config import GatewaySettings, OutboundSettings
+from leveret.core import ports
 from leveret.core.hooks import Hooks
-from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Secrets
+from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
 from leveret.erasure import Erasure
 from leveret.errors import UpgradeRequired
 from leveret.gateway.account import account, hardware
@@ -45,12 +46,15 @@ from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 from leveret.gateway.webhooks.pages import WebhookPages
 from leveret.outbound import Guard
+from leveret.reuse import Reuse
 
 PUBLIC: Final = Guard(OutboundSettings())
 """Lets everything through that is on the public internet."""
 
 
-class GatewayStore(Predictions, Registry, Letters, Expiry, Files, Secrets, Hooks, Lines, Outbox, Protocol):
+class GatewayStore(
+    Predictions, Runs, ports.Reuse, Registry, Letters, Expiry, Files, Secrets, Hooks, Lines, Outbox, Protocol
+):
     """What the gateway needs of the store."""
 
 
@@ -116,6 +120,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
                 broker=broker,
                 blobs=blobs,
                 confirmations=confirmations,
+                reuse=Reuse(store=store, blobs=blobs, inline_limit=settings.inline_limit),
                 inline_limit=settings.inline_limit,
             ),
             links=links,

@@ -40,6 +40,7 @@ class QueuedMessage(Struct, frozen=True, kw_only=True):
         Webhook | None, Meta(description="what is told what happens to it; links in what it gets begin with `base`")
     ] = None
     input_blob: Annotated[Blob | None, Meta(description="where the input is, if it is not in the message")] = None
+    fresh: Annotated[bool, Meta(description="it is run, even if its model reuses outputs")] = False
     reply_to: Annotated[
         ReplyTo | None,
         Meta(description="where the reply goes; set it as the properties `reply_to` and `correlation_id`"),

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterable
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from msgspec import Raw, Struct
@@ -16,19 +17,22 @@ from leveret.core.card import Card
 from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
 from leveret.core.once import Once, Sent
-from leveret.core.ports import Blobs, Broker, Predictions
+from leveret.core.ports import Blobs, Broker, Predictions, Runs
 from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, Webhook, new_id
+from leveret.core.reuse import Defaults
 from leveret.core.streams import once as at_once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import (
     BrokerUnavailable,
     IdempotencyMismatch,
+    LeveretError,
     NotEnded,
     PredictionNotFound,
     PublishUnconfirmed,
     Unavailable,
 )
 from leveret.gateway.confirmations import Confirmations
+from leveret.reuse import Reuse, answered
 
 _log = structlog.get_logger()
 
@@ -48,13 +52,18 @@ class Wishes(Struct, frozen=True, kw_only=True):
     """What is asked for beside the input.
 
     It is canceled after `limit` seconds, or the model's own timeouts; its data stays for `keep` seconds after its end,
-    or for as long as the model says, or else the store.
+    or for as long as the model says, or else the store. What is `fresh` never gets the output of another one.
     """
 
     priority: Priority
     limit: float | None = None
     keep: float | None = None
     webhook: Webhook | None = None
+    fresh: bool = False
+
+
+class IntakeStore(Predictions, Runs, Protocol):
+    """What the intake needs of the store."""
 
 
 class Intake:
@@ -63,16 +72,18 @@ class Intake:
     def __init__(
         self,
         *,
-        store: Predictions,
+        store: IntakeStore,
         broker: Broker,
         blobs: Blobs,
         confirmations: Confirmations,
+        reuse: Reuse,
         inline_limit: int,
     ) -> None:
         self._store = store
         self._broker = broker
         self._blobs = blobs
         self._confirmations = confirmations
+        self._reuse = reuse
         self._inline_limit = inline_limit
 
     async def accept(self, card: Card, given: Raw, wishes: Wishes, *, once: Once | None = None) -> Accepted:
@@ -93,6 +104,9 @@ class Intake:
         if prediction.id != fresh.id:
             await self._discard(fresh)
             return Accepted(prediction, confirmed=True, repeated=True)
+        ended = None if card.reuse is None else await self._answered(prediction, card, lifetime=card.reuse)
+        if ended is not None:
+            return Accepted(ended, confirmed=True)
         return Accepted(prediction, await self._queued(prediction, once))
 
     async def accept_again(self, prediction: Prediction) -> Accepted:
@@ -136,7 +150,20 @@ class Intake:
             start_by=earliest(now, wishes.limit, card.queue_timeout),
             deadline=earliest(now, wishes.limit, card.total_timeout),
             webhook=wishes.webhook,
+            fresh=wishes.fresh,
         )
+
+    async def _answered(self, prediction: Prediction, card: Card, *, lifetime: float) -> Prediction | None:
+        """The prediction with the output of another one, if that is at hand. Nothing that fails here is in the way."""
+        try:
+            leader = await self._reuse.leader(prediction, Defaults(card.input_schema), lifetime=lifetime)
+            if leader is None or not leader.status.terminal:
+                return None
+            if await answered(prediction, leader, runs=self._store, reuse=self._reuse, streams=card.streams):
+                return await self._store.get(prediction.id)
+        except LeveretError as error:
+            _log.warning("not answered with what is known", id=prediction.id, reason=str(error))
+        return None
 
     async def _discard(self, fresh: Prediction) -> None:
         """It is not needed. What cannot be removed now is only in nobody's way."""

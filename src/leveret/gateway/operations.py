@@ -58,7 +58,7 @@ def reference(name: str) -> Schema:
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
     required: Schema = {"input": given, **more}
-    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION, **_HOOK}
+    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION, "reuse": _REUSE, **_HOOK}
     return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
 
 
@@ -90,6 +90,11 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
 _PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
+_REUSE: Final[Schema] = {
+    "description": "false: the model is run, even if it reuses outputs and has had this input lately",
+    "type": "boolean",
+    "default": True,
+}
 _RETENTION: Final[Schema] = {
     "description": "for how long after its end its data stays: seconds, or a text such as 1h, 30m or 1d12h",
     "anyOf": [{"type": "number", "minimum": SHORTEST}, {"type": "string", "minLength": 1, "pattern": PATTERN}],

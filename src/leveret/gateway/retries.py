@@ -34,7 +34,7 @@ class Retries:
         served = await self._catalog.model(ended.model)
         base = self._views.base(request)
         served.schema.check((await self._views.input(ended, base))[0])
-        wishes = Wishes(priority=ended.priority, keep=ended.retention, webhook=ended.webhook)
+        wishes = Wishes(priority=ended.priority, keep=ended.retention, webhook=ended.webhook, fresh=True)
         accepted = await self._intake.accept(served.card, given, wishes)
         fresh = replace(accepted.prediction, input=given, input_blob=None)
         content = await self._views.prediction(fresh, base)

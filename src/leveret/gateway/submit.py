@@ -49,6 +49,7 @@ class Submission(Struct, frozen=True):
     input: Raw
     priority: str = Priority.NORMAL
     retention: float | str | None = None
+    reuse: bool = True
     webhook: str | None = None
     webhook_events_filter: list[HookEvent] | None = None
     webhook_completed: str | None = None
@@ -118,6 +119,7 @@ class Submit:
             limit=seconds(cancel_after),
             keep=retention.seconds(submission.retention, longest=self._settings.max_retention),
             webhook=self._webhook(submission, base),
+            fresh=not submission.reuse,
         )
         given, value = submission.input, served.schema.check(submission.input)
         if served.schema.places.any:

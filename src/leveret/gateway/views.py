@@ -79,6 +79,9 @@ class PredictionView(Struct, frozen=True, kw_only=True):
         tuple[HookEvent, ...] | UnsetType, Meta(description="of which events that is told")
     ] = UNSET
     queue: QueueView | UnsetType = UNSET
+    reused: Annotated[
+        str | UnsetType, Meta(description="the prediction whose output this is; the model was not run again")
+    ] = UNSET
 
 
 class Views:
@@ -189,6 +192,7 @@ def _view(
         webhook=UNSET if prediction.webhook is None else prediction.webhook.url,
         webhook_events_filter=UNSET if prediction.webhook is None else prediction.webhook.events,
         queue=queue,
+        reused=prediction.reused or UNSET,
     )
 
 

@@ -31,15 +31,16 @@ from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report
 from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, RetryWanted, Returned, Stopped
 from leveret.core.places import Places
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
-from leveret.core.prediction import Means
+from leveret.core.prediction import Means, Prediction
 from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import InputUnreadable, LeveretError
 from leveret.worker.connection import FromRun
-from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
+from leveret.worker.frames import Chunks, Ended, Item, Progressed, Ready, Wrote
 from leveret.worker.hand import LOST_RECORD, Hand, Held, Unwanted
 from leveret.worker.inputs import Inputs
+from leveret.worker.leaders import Leaders
 from leveret.worker.outputs import Outputs
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
@@ -66,6 +67,7 @@ class Executor:
         inputs: Inputs,
         spool: Spool,
         hand: Hand,
+        leaders: Leaders,
         settings: WorkerSettings,
         learn: Callable[[float], None],
     ) -> None:
@@ -75,6 +77,7 @@ class Executor:
         self._inputs = inputs
         self._outputs = Outputs(blobs=blobs, spool=spool, patience=hand.lease)
         self._hand = hand
+        self._leaders = leaders
         self._settings = settings
         self._learn = learn
 
@@ -105,6 +108,8 @@ class Executor:
     async def _see_through(
         self, batch: Sequence[Held], process: ModelProcess, *, most: int, claimed: Callable[[], None] | None
     ) -> None:
+        if process.ready.reuse is not None:
+            batch = await self._reused(batch, process.ready, most=most)
         ours = await self._claim(batch, most=most)
         items = await self._drop(await self._open(ours, self._inputs.places(process.ready.input_schema)))
         if claimed is not None:
@@ -115,6 +120,25 @@ class Executor:
                 await self._report(said)
                 judged = await self._judge(said)
                 await self._settle(judged)
+
+    async def _reused(self, batch: Sequence[Held], ready: Ready, *, most: int) -> list[Held]:
+        """Those that have to be run. The others get the output of one that asked for the same, or wait for it."""
+        found = await self._leaders.sort(batch, ready)
+        for held, delay in found.waiting:
+            await self._hand.give_back(held, delay=delay)
+        leaders = {held.run.id: leader for held, leader in found.led}
+        ours = await self._claim([held for held, _ in found.led], most=most)
+        await self._settle(await _together(self._copy(held, leaders[held.run.id], ready) for held in ours))
+        return found.leading
+
+    async def _copy(self, held: Held, leader: Prediction, ready: Ready) -> Judged:
+        try:
+            said, end = await self._leaders.copied(leader, held.run, streams=ready.streams)
+        except LeveretError as error:
+            return held, Again(_uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY))
+        if said:
+            await self._append(held, said)
+        return held, Finish(end)
 
     async def _claim(self, batch: Sequence[Held], *, most: int) -> list[Held]:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""

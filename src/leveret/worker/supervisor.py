@@ -19,16 +19,18 @@ from structlog.typing import FilteringBoundLogger
 from leveret.config import OutboundSettings, WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
-from leveret.core.ports import Blobs, Broker, Registry, Running, Runs
+from leveret.core.ports import Blobs, Broker, Registry, Running
 from leveret.core.prediction import Prediction
 from leveret.errors import Unavailable, Undecodable, UsageError
 from leveret.outbound import Fetcher, Guard
+from leveret.reuse import Reuse
 from leveret.worker.batcher import Pace
 from leveret.worker.consumer import Consumer
 from leveret.worker.executor import Executor
 from leveret.worker.frames import Ready
 from leveret.worker.hand import Hand
 from leveret.worker.inputs import Inputs
+from leveret.worker.leaders import Leaders, LedRuns
 from leveret.worker.patience import insist
 from leveret.worker.pool import Pool
 from leveret.worker.process import ModelProcess
@@ -61,7 +63,7 @@ class Worker:
         target: str,
         settings: WorkerSettings,
         broker: Broker,
-        runs: Runs,
+        runs: LedRuns,
         registry: Registry,
         blobs: Blobs,
         outbound: OutboundSettings = DEFAULTS,
@@ -179,7 +181,7 @@ class Worker:
                 await self._hurrying.wait()
         self._pool.hand_back("its worker was stopped")
 
-    def _execution(self, runs: Runs, blobs: Blobs, outbound: OutboundSettings) -> Executor:
+    def _execution(self, runs: LedRuns, blobs: Blobs, outbound: OutboundSettings) -> Executor:
         settings = self._settings
         fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)
         return Executor(
@@ -188,6 +190,7 @@ class Worker:
             inputs=Inputs(blobs=blobs, spool=self._spool, fetcher=fetcher),
             spool=self._spool,
             hand=self._hand,
+            leaders=Leaders(Reuse(store=runs, blobs=blobs, inline_limit=settings.inline_limit)),
             settings=settings,
             learn=self._pace.learn,
         )
@@ -216,6 +219,7 @@ def _card(ready: Ready, *, processes: int) -> Card:
         queue_timeout=ready.queue_timeout,
         total_timeout=ready.total_timeout,
         retention=ready.retention,
+        reuse=ready.reuse,
         announced_at=time.time(),
     )
 

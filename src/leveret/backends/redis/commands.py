@@ -46,6 +46,11 @@ class Commands:
         key = self._keys.once(prediction.account, once)
         return _call(self._scripts.missed, (key,), prediction.id, _milliseconds(once.lifetime))
 
+    def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str) -> Command:
+        """Lead the predictions with this key, unless another one does."""
+        keys = (self._keys.leader(key), self._keys.waiting)
+        return _call(self._scripts.lead, keys, prediction_id, _milliseconds(lifetime), instead)
+
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
         return self._create(message, at, message.lane, "", None)

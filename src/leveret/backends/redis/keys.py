@@ -26,6 +26,7 @@
 {ns}:uploads            zset    all of them, by when they expire, in ms
 {ns}:uploads:{account}  zset    those of an account that are kept, for listing
 {ns}:secret:{name}      string  a secret of the installation
+{ns}:leader:{key}       string  the prediction that runs, or has run, for all that ask for the same; expires
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
 {ns}:once:{account}:{key}    string  a create that may be sent again: its fingerprint and the prediction; expires
@@ -69,6 +70,7 @@ class Keys:
         self._uploads = f"{namespace}:upload:"
         self._secrets = f"{namespace}:secret:"
         self._calls = f"{namespace}:calls:"
+        self._leaders = f"{namespace}:leader:"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""
@@ -97,6 +99,10 @@ class Keys:
     def secret(self, name: str) -> str:
         """A secret of the installation."""
         return self._secrets + name
+
+    def leader(self, key: str) -> str:
+        """Who leads the predictions with this key."""
+        return self._leaders + key
 
     def calls(self, prediction_id: str) -> str:
         """The calls of a prediction's webhook."""

@@ -36,6 +36,7 @@ _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"started_at": ("started_at", float),
     b"completed_at": ("completed_at", float),
     b"data_removed": ("data_removed", b"1".__eq__),
+    b"reused": ("reused", bytes.decode),
 }
 
 

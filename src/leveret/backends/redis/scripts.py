@@ -31,6 +31,7 @@ class Scripts(Struct, frozen=True):
     discard: Script
     due: Script
     forget: Script
+    lead: Script
     missed: Script
     news: Script
     page: Script

@@ -211,6 +211,14 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks):
         owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
         return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
 
+    # Reuse
+
+    async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:
+        """See core.ports.Reuse."""
+        command = self._commands.lead(prediction_id, key, lifetime=lifetime, instead=instead)
+        (reply,) = await self._batcher.send([command])
+        return (replies.text(reply) or b"").decode()
+
     # Lines
 
     async def lines(self) -> Mapping[str, Line]:

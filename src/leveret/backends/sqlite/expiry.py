@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import hooks, records, repeats
+from leveret.backends.sqlite import hooks, leaders, records, repeats
 from leveret.core import wire
 from leveret.core.prediction import EMPTY, Prediction
 from leveret.core.retention import Retention
@@ -19,6 +19,7 @@ def outlived(connection: Connection, *, hold: float, limit: int) -> list[Predict
     """See core.ports.Expiry."""
     now = time.time()
     repeats.expire(connection, at=now)
+    leaders.expire(connection, at=now)
     rows = connection.execute(
         "SELECT id FROM predictions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?", (now, limit)
     ).fetchall()

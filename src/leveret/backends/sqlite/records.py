@@ -186,14 +186,14 @@ def read(connection: Connection, prediction_id: str, *, hidden: bool = False) ->
     """The prediction as it is now, if there is one. One that was deleted is `hidden`."""
     row = connection.execute(
         "SELECT data, status, attempt, charged, suspect, worker, output, output_blob, error, stopped, progress,"
-        " started_at, completed_at, removed, live, seq, ticket"
+        " started_at, completed_at, removed, reused, live, seq, ticket"
         " FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ? AND gone <= ?",
         (prediction_id, hidden),
     ).fetchone()
     if row is None:
         return None
     data, status, attempt, charged, suspect, worker, output, blob, error, stopped, progress = row[:11]
-    started_at, completed_at, removed, live, seq, ticket = row[11:]
+    started_at, completed_at, removed, reused, live, seq, ticket = row[11:]
     submitted = replace(_decoder.decode(data), ticket=ticket)
     if live:
         return lifecycle.fold(submitted, (events.decode(data) for _, data in _rows(connection, seq, after=0)))
@@ -212,6 +212,7 @@ def read(connection: Connection, prediction_id: str, *, hidden: bool = False) ->
         started_at=started_at,
         completed_at=completed_at,
         data_removed=bool(removed),
+        reused=reused,
     )
 
 

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS predictions (
 
     retention    REAL,                               -- seconds that the data stays after the end; NULL: for ever
     expires_at   REAL,                               -- from when the data, or then the record, is to go
+    reused       TEXT NOT NULL DEFAULT '',           -- the prediction whose output it has
     removed      INTEGER NOT NULL DEFAULT 0,         -- whether the data has gone
     gone         INTEGER NOT NULL DEFAULT 0          -- whether it was deleted, and only keeps its messages from running
 );
@@ -160,6 +161,14 @@ CREATE TABLE IF NOT EXISTS secrets (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) WITHOUT ROWID;
+
+-- Which prediction runs, or has run, for all that ask for the same.
+CREATE TABLE IF NOT EXISTS leaders (
+    key        TEXT PRIMARY KEY,
+    prediction TEXT NOT NULL,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS leaders_by_expiry ON leaders (expires_at);
 
 -- The broker --------------------------------------------------------------------------------------------------
 

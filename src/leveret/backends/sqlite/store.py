@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from leveret.backends.sqlite import (
     expiry,
     hooks,
+    leaders,
     letters,
     lines,
     records,
@@ -127,6 +128,11 @@ class SqliteStore:
     async def running(self) -> Mapping[str, int]:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.running)
+
+    async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:
+        """See core.ports.Reuse."""
+        operation = partial(leaders.lead, prediction_id=prediction_id, key=key, lifetime=lifetime, instead=instead)
+        return await self._database.write(operation)
 
     async def lines(self) -> Mapping[str, Line]:
         """See core.ports.Lines."""

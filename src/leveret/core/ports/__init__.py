@@ -1,8 +1,9 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
-* Store, eleven small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Expiry, Letters, Files, Secrets, Hooks, Replies, Lines.
+* Store, twelve small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
+  Expiry, Letters, Files, Secrets, Hooks, Replies, Lines,
+  Reuse.
 * Blobs: large values.
 """
 
@@ -16,7 +17,7 @@ from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
 from leveret.core.ports.predictions import Predictions, Query
 from leveret.core.ports.registry import Lines, Registry
-from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse, Running, Runs
+from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse, Reuse, Running, Runs
 from leveret.core.ports.upkeep import Expiry, Replies, Upkeep, Waiting
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Registry",
     "Rejected",
     "Replies",
+    "Reuse",
     "Running",
     "Runs",
     "Secrets",
@@ -53,5 +55,7 @@ class Queues(Broker, Errands, Protocol):
     """Both, as one backend class."""
 
 
-class Store(Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, Lines, Protocol):
-    """All eleven, as one backend class."""
+class Store(
+    Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, Lines, Reuse, Protocol
+):
+    """All twelve, as one backend class."""

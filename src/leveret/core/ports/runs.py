@@ -91,3 +91,15 @@ class Runs(Protocol):
         The delay of a Reset is counted from now on: a claim before it is over is answered Early.
         """
         ...
+
+
+class Reuse(Protocol):
+    """Which prediction runs for all that ask for the same."""
+
+    async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:
+        """The id of the prediction that leads those with this key.
+
+        It is this one if none has led within the last so many seconds, or if that was the one to lead `instead` of.
+        What is led waits in a queue, and is known to.
+        """
+        ...

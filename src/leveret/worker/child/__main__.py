@@ -127,6 +127,7 @@ def _ready(model: Model) -> Ready:
         queue_timeout=model.options.queue_timeout,
         total_timeout=model.options.total_timeout,
         retention=model.options.retention,
+        reuse=model.options.reuse,
         concurrency=model.options.concurrency or 1,
         timeout=model.options.timeout,
         max_memory=model.options.max_memory,
