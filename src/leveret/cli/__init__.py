@@ -131,7 +131,7 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
     if launched.url:
         say(Text.assemble(ready, f" at {launched.url}"))
         say(Text(f"  models      curl {launched.url}/v1/models"))
-        say(Text(f"  API         curl {launched.url}/openapi.json"))
+        say(Text(f"  API         {launched.url}/docs"))
     else:
         say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
 

@@ -19,6 +19,7 @@ from leveret.core.hooks import Hooks
 from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
 from leveret.erasure import Erasure
 from leveret.errors import UpgradeRequired
+from leveret.gateway import reference
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.admin.queues import QueuePages
@@ -261,6 +262,8 @@ def _other_routes(parts: _Parts) -> list[Route]:
         Route("/v1/hardware", hardware),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
+        Route("/docs", reference.page),
+        Route("/docs/{name}", reference.part),
         Route("/openapi.json", Document(catalog=parts.catalog, views=parts.views).get),
     ]
 

@@ -69,7 +69,7 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "servers": [{"url": base_url}],
-        "paths": paths([*OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS, *own]),
+        "paths": paths([*own, *OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS]),
         "components": {
             "schemas": {**of_structs(_SENT), **_model_schemas(served, names)},
             "parameters": PARAMETERS,

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from leveret.core.prediction import HookEvent, Priority, Status
+from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, HookEvent, Priority, Status
 from leveret.gateway import cancel_after, streams
 from leveret.gateway.repeats import LONGEST
 from leveret.gateway.retention import PATTERN, SHORTEST
@@ -108,6 +108,9 @@ _HOOK: Final[Schema] = {
         "description": "of which events that is told",
     },
 }
+_CURSOR: Final[Schema] = {"type": "string", "pattern": f"^({PREDICTION_ID.pattern})?$"}
+_MODEL: Final[Schema] = {"type": "string", "pattern": f"^({MODEL_NAME.pattern})$"}
+_MODEL_OR_ALL: Final[Schema] = {"type": "string", "pattern": f"^({MODEL_NAME.pattern})?$"}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {
@@ -126,12 +129,12 @@ PARAMETERS: Final[Schema] = {
         "header",
         "Idempotency-Key",
         "sent again with the same key and body it is answered the same prediction; quoted or bare",
-        {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST + 2},
+        {"type": "string", "minLength": 1, "maxLength": LONGEST},
     ),
-    "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
+    "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _CURSOR),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
-    "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
-    "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _TEXT),
+    "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _MODEL_OR_ALL),
+    "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _MODEL),
     "file_id": _parameter("path", "file_id", "the id of a file", _TEXT),
     "owner_of_file": _parameter("query", "owner", "whose file it is, as its link says", _TEXT),
     "expiry": _parameter("query", "expiry", "until when the link can be used, as it says", _NUMBER),
