@@ -44,6 +44,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
+    insecure: Annotated[bool, Meta(description="whether others may ask without an API key, if there is none yet")] = (
+        False
+    )
     base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
     max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
     max_upload: Annotated[Bytes, Meta(description="largest file that clients may put here, in bytes")] = (

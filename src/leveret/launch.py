@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import Final
 
 import uvicorn
 
@@ -30,6 +31,8 @@ from leveret.webhooks.teller import Teller
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 class Launcher:
     """Runs the chosen roles in this process until it is stopped.
@@ -42,6 +45,8 @@ class Launcher:
     def __init__(self, settings: Settings, *, gateway: bool, targets: Sequence[str] = ()) -> None:
         self.ready = asyncio.Event()
         self.url = ""
+        self.open = False
+        """Whether nobody is asked for an API key."""
         self._settings = settings
         self._gateway = gateway
         self._targets = targets
@@ -93,6 +98,8 @@ class Launcher:
             self.url = settings.gateway.base_url or _address(listener)
         if self._stopping.is_set():
             return
+        if listener is not None:
+            self.open = await _admitted(settings.gateway, backends)
         async with asyncio.TaskGroup() as background:
             replying = background.create_task(replies.run())
             async with asyncio.TaskGroup() as roles:
@@ -187,6 +194,19 @@ def _server(settings: Settings, backends: Backends) -> _Server:
         closing=closing,
     )
     return _Server(server_config(app, settings.gateway), closing=closing)
+
+
+async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
+    """Whether everybody may ask, since there is no key yet. Raises InvalidSetting where others could reach it so."""
+    if await backends.store.api_keys():
+        return False
+    if not settings.insecure and settings.host not in _LOOPBACK:
+        reason = (
+            f"anybody who reaches {settings.host} could run models, since there is no API key yet: make one with "
+            "`leveret keys create`, listen on 127.0.0.1, or say --insecure"
+        )
+        raise InvalidSetting(name="gateway.host", source="the settings", reason=reason)
+    return True
 
 
 def _replies(settings: Settings, backends: Backends) -> Replies:

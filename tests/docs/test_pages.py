@@ -42,6 +42,10 @@ def test_what_a_page_shows_is_run(
     page: Path, site: tuple[str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, environment = site
+    if page.stem == "security":  # its keys are for a data folder; the gateway of the other pages goes on without
+        environment = {
+            name: value for name, value in environment.items() if not name.endswith(("BROKER_URL", "STORE_URL"))
+        }
     shutil.copy(ROOT / "examples" / "images" / "invoice.png", tmp_path)
     shutil.copytree(ROOT / "examples" / "images", tmp_path / "examples" / "images")
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
-from leveret.cli import changes, dead, exits, lists, webhooks
+from leveret.cli import changes, dead, exits, keys, lists, webhooks
 from leveret.cli.output import harmless, say
 from leveret.cli.predict import predict
 from leveret.cli.watch import watch
@@ -132,6 +132,8 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
         say(Text.assemble(ready, f" at {launched.url}"))
         say(Text(f"  models      curl {launched.url}/v1/models"))
         say(Text(f"  API         {launched.url}/docs"))
+        if launched.open:
+            say(Text("  open to everybody on this machine: there is no API key yet (leveret keys create)"))
     else:
         say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
 
@@ -148,5 +150,6 @@ for _command in (
     lists.queues,
 ):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
+app.add_typer(keys.app, rich_help_panel=_SERVERS)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
 app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

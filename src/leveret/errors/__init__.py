@@ -5,7 +5,7 @@ LeveretError
 │                        DeadLetterNotFound · UploadNotFound · WebhookNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · LinkRefused ·
 │                        MethodNotAllowed · UrlForbidden · InvalidIdempotencyKey · IdempotencyMismatch ·
-│                        UpgradeRequired · TooManyWatches
+│                        UpgradeRequired · TooManyWatches · Unauthenticated · ScopeMissing · KeyNotFound
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable · HostUnresolved
 ├── BlobDamaged          a stored value that is not what was put there
@@ -74,10 +74,13 @@ from leveret.errors.requests import (
     InvalidIdempotencyKey,
     InvalidInput,
     InvalidRequest,
+    KeyNotFound,
     LinkRefused,
     MalformedJson,
     MethodNotAllowed,
+    ScopeMissing,
     TooManyWatches,
+    Unauthenticated,
     UpgradeRequired,
     UrlForbidden,
 )
@@ -128,6 +131,7 @@ __all__ = [
     "InvalidOutput",
     "InvalidRequest",
     "InvalidSetting",
+    "KeyNotFound",
     "LeveretError",
     "LinkRefused",
     "MalformedJson",
@@ -143,11 +147,13 @@ __all__ = [
     "PredictionNotFound",
     "PublishUnconfirmed",
     "QueueRefused",
+    "ScopeMissing",
     "SetupFailed",
     "StillRunning",
     "StoreUnavailable",
     "StreamReset",
     "TooManyWatches",
+    "Unauthenticated",
     "Unavailable",
     "Undecodable",
     "Unhealthy",

@@ -96,3 +96,27 @@ class TooManyWatches(BadRequest):
     code = "too_many_watches"
     status = 429
     message = "this connection watches {limit} predictions, as many as it may; unwatch some, or open another one"
+
+
+class Unauthenticated(BadRequest):
+    """There is no API key in the request, or none that is known, valid and not revoked."""
+
+    code = "unauthenticated"
+    status = 401
+    message = "{reason}; send an API key as `Authorization: Bearer lv_…` (`leveret keys create` makes one)"
+
+
+class ScopeMissing(BadRequest):
+    """The API key may not do this."""
+
+    code = "scope_missing"
+    status = 403
+    message = "this API key does not have the scope `{scope}`; use one that has, or have one made with it"
+
+
+class KeyNotFound(BadRequest):
+    """No API key is called so."""
+
+    code = "key_not_found"
+    status = 404
+    message = "there is no API key {key_id!r}; `leveret keys list` shows them"

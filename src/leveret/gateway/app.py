@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -21,9 +22,11 @@ from leveret.erasure import Erasure
 from leveret.errors import UpgradeRequired
 from leveret.gateway import reference
 from leveret.gateway.account import account, hardware
+from leveret.gateway.admin.keys import KeyPages
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.admin.queues import QueuePages
 from leveret.gateway.asyncapi import SocketDocument
+from leveret.gateway.auth import Auth, Keyring
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.deployments import Deployments
@@ -54,7 +57,19 @@ PUBLIC: Final = Guard(OutboundSettings())
 
 
 class GatewayStore(
-    Predictions, Runs, ports.Reuse, Registry, Letters, Expiry, Files, Secrets, Hooks, Lines, Outbox, Protocol
+    Predictions,
+    Runs,
+    ports.Reuse,
+    Registry,
+    Letters,
+    Expiry,
+    Files,
+    Secrets,
+    Hooks,
+    Lines,
+    ports.ApiKeys,
+    Outbox,
+    Protocol,
 ):
     """What the gateway needs of the store."""
 
@@ -75,9 +90,14 @@ def create_app(
     """
     parts = _Parts.of(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard)
     background = _Background(
-        parts.catalog, parts.estimates, parts.confirmations, parts.waits, closing or asyncio.Event()
+        parts.catalog, parts.estimates, parts.confirmations, parts.keyring, parts.waits, closing or asyncio.Event()
     )
-    app = Starlette(routes=_routes(parts), exception_handlers=HANDLERS, lifespan=background.lifespan)
+    app = Starlette(
+        routes=_routes(parts),
+        exception_handlers=HANDLERS,
+        lifespan=background.lifespan,
+        middleware=[Middleware(Auth, keyring=parts.keyring)],
+    )
     app.router.redirect_slashes = False  # official clients do not follow redirects
     return app
 
@@ -97,6 +117,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     intake: Intake
     links: Links
     views: Views
+    keyring: Keyring
     waits: Waits
 
     @classmethod
@@ -105,7 +126,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     ) -> _Parts:
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
         catalog = Catalog(registry=store)
-        estimates = Estimates(lines=store, catalog=catalog)
+        estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store)
         return cls(
             store=store,
             broker=broker,
@@ -125,7 +146,14 @@ class _Parts(Struct, frozen=True, kw_only=True):
                 inline_limit=settings.inline_limit,
             ),
             links=links,
-            views=Views(blobs=blobs, links=links, base_url=settings.base_url, estimates=estimates),
+            views=Views(
+                blobs=blobs,
+                links=links,
+                base_url=settings.base_url,
+                estimates=estimates,
+                signed=lambda: keyring.required,
+            ),
+            keyring=keyring,
             waits=Waits(),
         )
 
@@ -244,8 +272,12 @@ def _file_routes(parts: _Parts) -> list[Route]:
 def _admin_routes(parts: _Parts) -> list[Route]:
     letters = LetterPages(store=parts.store, intake=parts.intake, views=parts.views, erasure=parts.erasure)
     queues = QueuePages(broker=parts.broker, registry=parts.store)
+    keys = KeyPages(store=parts.store)
     return [
         Route("/admin/v1/queues", queues.list),
+        Route("/admin/v1/keys", keys.list),
+        Route("/admin/v1/keys", keys.create, methods=["POST"]),
+        Route("/admin/v1/keys/{key_id}", keys.revoke, methods=["DELETE"]),
         Route("/admin/v1/dead", letters.list),
         Route("/admin/v1/dead", letters.purge_all, methods=["DELETE"]),
         Route("/admin/v1/dead/retry", letters.retry_all, methods=["POST"]),
@@ -278,13 +310,20 @@ class _Background(Struct, frozen=True):
     catalog: Catalog
     estimates: Estimates
     confirmations: Confirmations
+    keyring: Keyring
     waits: Waits
     closing: asyncio.Event
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            loops = [self.catalog.run(), self.estimates.run(), self.confirmations.run(), self._close()]
+            loops = [
+                self.catalog.run(),
+                self.estimates.run(),
+                self.confirmations.run(),
+                self.keyring.run(),
+                self._close(),
+            ]
             tasks = [group.create_task(loop) for loop in loops]
             yield
             for task in tasks:

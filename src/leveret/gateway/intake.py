@@ -55,6 +55,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     or for as long as the model says, or else the store. What is `fresh` never gets the output of another one.
     """
 
+    account: str
     priority: Priority
     limit: float | None = None
     keep: float | None = None
@@ -145,6 +146,7 @@ class Intake:
             input=given if blob is None else EMPTY,
             input_blob=blob,
             created_at=now,
+            account=wishes.account,
             priority=wishes.priority,
             retention=wishes.keep or card.retention,
             start_by=earliest(now, wishes.limit, card.queue_timeout),

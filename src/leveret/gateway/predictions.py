@@ -22,6 +22,7 @@ from leveret.erasure import Erasure
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
 from leveret.gateway import prefer
 from leveret.gateway.account import of
+from leveret.gateway.identity import Identity, identity, own
 from leveret.gateway.views import PredictionView, Views
 from leveret.gateway.waits import Waits
 
@@ -65,7 +66,7 @@ class PredictionPages:
 
     async def get(self, request: Request) -> Response:
         """One prediction, as it is now; with `Prefer: wait` as soon as it has ended, or when the time is up."""
-        prediction = await self._store.get(prediction_id(request))
+        prediction = await self._own(request)
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
         if wait is None:
             return await self._answer(request, prediction)
@@ -91,10 +92,12 @@ class PredictionPages:
 
     async def cancel(self, request: Request) -> Response:
         """End what waits, have what runs stopped by its worker; what has ended stays as it is."""
-        return await self._answer(request, await self.canceled(prediction_id(request)))
+        return await self._answer(request, await self.canceled(prediction_id(request), identity(request)))
 
-    async def canceled(self, unwanted: str) -> Prediction:
+    async def canceled(self, unwanted: str, by: Identity) -> Prediction:
         """This prediction once it is canceled, or its worker is told. Raises PredictionNotFound."""
+        if not by.everything and not by.owns(await self._store.get(unwanted)):
+            raise PredictionNotFound(prediction_id=unwanted)
         worker = await self._store.cancel(unwanted)
         if worker is not None:
             await self._tell(worker, Cancel(unwanted))
@@ -108,8 +111,11 @@ class PredictionPages:
 
     async def delete(self, request: Request) -> Response:
         """Remove all that is known of what has ended."""
-        await self._erasure.erase(await self._store.get(prediction_id(request)))
+        await self._erasure.erase(await self._own(request))
         return Response(status_code=204)
+
+    async def _own(self, request: Request) -> Prediction:
+        return own(request, await self._store.get(prediction_id(request)))
 
     async def _tell(self, worker: str, cancel: Cancel) -> None:
         try:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from leveret.core.ports import Predictions
 from leveret.errors import InputRemoved, NotEnded
 from leveret.gateway.catalog import Catalog
+from leveret.gateway.identity import own
 from leveret.gateway.intake import Intake, Wishes
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.views import Views
@@ -25,7 +26,7 @@ class Retries:
 
     async def retry(self, request: Request) -> Response:
         """A new prediction with the input, the priority, retention and webhook of this one, however that has ended."""
-        ended = await self._store.get(prediction_id(request))
+        ended = own(request, await self._store.get(prediction_id(request)))
         if not ended.status.terminal:
             raise NotEnded(prediction_id=ended.id, state=ended.status)
         given, removed = await self._views.stored_input(ended)
@@ -34,7 +35,9 @@ class Retries:
         served = await self._catalog.model(ended.model)
         base = self._views.base(request)
         served.schema.check((await self._views.input(ended, base))[0])
-        wishes = Wishes(priority=ended.priority, keep=ended.retention, webhook=ended.webhook, fresh=True)
+        wishes = Wishes(
+            account=ended.account, priority=ended.priority, keep=ended.retention, webhook=ended.webhook, fresh=True
+        )
         accepted = await self._intake.accept(served.card, given, wishes)
         fresh = replace(accepted.prediction, input=given, input_blob=None)
         content = await self._views.prediction(fresh, base)

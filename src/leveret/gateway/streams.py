@@ -21,6 +21,7 @@ from leveret.core.ports import Blobs, Predictions
 from leveret.core.prediction import Prediction
 from leveret.errors import DataRemoved, InvalidRequest, LeveretError
 from leveret.gateway.files.links import Links
+from leveret.gateway.identity import own
 from leveret.gateway.outputs import FIRST, Outputs
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.views import Views
@@ -53,7 +54,7 @@ class Streams:
 
     async def events(self, request: Request) -> Response:
         """The entries behind `Last-Event-ID` or `?after=`, as they come; 204 when there will never be another."""
-        prediction = await self._kept(request)
+        prediction = self._unremoved(own(request, await self._store.get(prediction_id(request))))
         after = _after(request)
         if prediction.status.terminal and after and not await self._any(prediction.id, after):
             return Response(status_code=204, headers=_HEADERS)
@@ -61,13 +62,19 @@ class Streams:
 
     async def outputs(self, request: Request) -> Response:
         """The output and the logs as they come, in the form that Replicate's clients read."""
-        prediction = await self._kept(request)
+        prediction = self._unremoved(await self._linked(request))
         outputs = Outputs(last_event_id=request.headers.get("last-event-id", ""))
         return self._stream(RETRY + FIRST, self._outputs(prediction, outputs, self._views.base(request)))
 
-    async def _kept(self, request: Request) -> Prediction:
-        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output."""
+    async def _linked(self, request: Request) -> Prediction:
+        """The prediction, for its account, or for whoever has its link: clients that follow it send no key."""
         prediction = await self._store.get(prediction_id(request))
+        if not await self._links.opens_stream(request.query_params, prediction):
+            own(request, prediction)
+        return prediction
+
+    def _unremoved(self, prediction: Prediction) -> Prediction:
+        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output."""
         if prediction.data_removed:
             raise DataRemoved(prediction_id=prediction.id)
         return prediction

@@ -115,6 +115,7 @@ class Submit:
         says if it may have been sent before.
         """
         wishes = Wishes(
+            account=account,
             priority=_priority(submission.priority),
             limit=seconds(cancel_after),
             keep=retention.seconds(submission.retention, longest=self._settings.max_retention),

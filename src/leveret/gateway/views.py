@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -87,10 +88,19 @@ class PredictionView(Struct, frozen=True, kw_only=True):
 class Views:
     """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
 
-    def __init__(self, *, blobs: Blobs, links: Links, base_url: str, estimates: Estimates | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        blobs: Blobs,
+        links: Links,
+        base_url: str,
+        estimates: Estimates | None = None,
+        signed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._blobs = blobs
         self._links = links
         self._estimates = estimates
+        self._signed = signed
         self._base_url = base_url.rstrip("/")
 
     def base(self, request: HTTPConnection) -> str:
@@ -143,7 +153,9 @@ class Views:
             return EMPTY, True
 
     async def _linked(self, shown: PredictionView, prediction: Prediction, base: str) -> PredictionView:
-        """The same, with links to the files in it."""
+        """The same, with links to the files in it, and to its stream where others need a key."""
+        if self._signed():
+            shown = replace(shown, urls=replace(shown.urls, stream=await self._links.stream(prediction, base)))
         input_, output = self._links.in_input(shown.input, base), shown.output
         if output is not NULL:
             output = await self._links.in_output(output, prediction, base)

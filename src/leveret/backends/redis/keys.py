@@ -26,6 +26,8 @@
 {ns}:uploads            zset    all of them, by when they expire, in ms
 {ns}:uploads:{account}  zset    those of an account that are kept, for listing
 {ns}:secret:{name}      string  a secret of the installation
+{ns}:credentials        hash    the API keys, by the digest of each
+{ns}:credentials-used   hash    when each was last used, in s
 {ns}:leader:{key}       string  the prediction that runs, or has run, for all that ask for the same; expires
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
@@ -71,6 +73,8 @@ class Keys:
         self._secrets = f"{namespace}:secret:"
         self._calls = f"{namespace}:calls:"
         self._leaders = f"{namespace}:leader:"
+        self.credentials = f"{namespace}:credentials"
+        self.credentials_used = f"{namespace}:credentials-used"
 
     def record(self, prediction_id: str) -> str:
         """The record of a prediction."""

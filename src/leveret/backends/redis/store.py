@@ -17,6 +17,7 @@ from leveret.backends.redis import claims, lines, listings, record, replies, scr
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
+from leveret.backends.redis.credentials import RedisCredentials
 from leveret.backends.redis.expiry import RedisExpiry
 from leveret.backends.redis.follow import Logs
 from leveret.backends.redis.hooks import RedisHooks
@@ -82,7 +83,7 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks):
+class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:

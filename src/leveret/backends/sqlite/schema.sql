@@ -162,6 +162,13 @@ CREATE TABLE IF NOT EXISTS secrets (
     value BLOB NOT NULL
 ) WITHOUT ROWID;
 
+-- The API keys.
+CREATE TABLE IF NOT EXISTS credentials (
+    digest  TEXT PRIMARY KEY,
+    data    BLOB NOT NULL,  -- JSON
+    used_at REAL
+) WITHOUT ROWID;
+
 -- Which prediction runs, or has run, for all that ask for the same.
 CREATE TABLE IF NOT EXISTS leaders (
     key        TEXT PRIMARY KEY,

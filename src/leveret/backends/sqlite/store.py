@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from leveret.backends.sqlite import (
+    credentials,
     expiry,
     hooks,
     leaders,
@@ -28,6 +29,7 @@ from leveret.backends.sqlite.records import News
 from leveret.core import webhooks
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
+from leveret.core.keys import ApiKey
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
 from leveret.core.line import Line
@@ -128,6 +130,26 @@ class SqliteStore:
     async def running(self) -> Mapping[str, int]:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.running)
+
+    async def add_key(self, key: ApiKey) -> None:
+        """See core.ports.ApiKeys."""
+        await self._database.write(partial(credentials.add, key=key), durable=True)
+
+    async def key(self, digest: str) -> ApiKey | None:
+        """See core.ports.ApiKeys."""
+        return await self._database.read(partial(credentials.find, digest=digest))
+
+    async def api_keys(self) -> list[ApiKey]:
+        """See core.ports.ApiKeys."""
+        return await self._database.read(credentials.every)
+
+    async def revoke_key(self, digest: str) -> None:
+        """See core.ports.ApiKeys."""
+        await self._database.write(partial(credentials.revoke, digest=digest), durable=True)
+
+    async def keys_used(self, used: Mapping[str, float]) -> None:
+        """See core.ports.ApiKeys."""
+        await self._database.write(partial(credentials.note, used=used))
 
     async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:
         """See core.ports.Reuse."""

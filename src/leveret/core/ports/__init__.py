@@ -1,9 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
-* Store, twelve small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Registry, Upkeep,
-  Expiry, Letters, Files, Secrets, Hooks, Replies, Lines,
-  Reuse.
+* Store, thirteen small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Reuse, Registry,
+  Lines, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, ApiKeys.
 * Blobs: large values.
 """
 
@@ -15,12 +14,14 @@ from leveret.core.hooks import Errands, Hooks
 from leveret.core.ports.blobs import Blobs
 from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
+from leveret.core.ports.keys import ApiKeys
 from leveret.core.ports.predictions import Predictions, Query
 from leveret.core.ports.registry import Lines, Registry
 from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse, Reuse, Running, Runs
 from leveret.core.ports.upkeep import Expiry, Replies, Upkeep, Waiting
 
 __all__ = [
+    "ApiKeys",
     "Blobs",
     "Broker",
     "Busy",
@@ -56,6 +57,19 @@ class Queues(Broker, Errands, Protocol):
 
 
 class Store(
-    Predictions, Runs, Registry, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, Lines, Reuse, Protocol
+    Predictions,
+    Runs,
+    Reuse,
+    Registry,
+    Lines,
+    Upkeep,
+    Expiry,
+    Letters,
+    Files,
+    Secrets,
+    Hooks,
+    Replies,
+    ApiKeys,
+    Protocol,
 ):
-    """All twelve, as one backend class."""
+    """All thirteen, as one backend class."""

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import re
 import time
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -33,6 +34,9 @@ KEY: Final = "file-links"
 
 _STEPS: Final = 4
 """Within a fourth of its lifetime an address stays the same, so that clients and caches know it again."""
+
+_STREAM: Final = "stream:"
+"""What stands before the id of a prediction where its stream is signed, so that no file has the same."""
 
 _EXPIRY: Final = re.compile(r"[0-9]{1,12}")
 _PATH: Final = re.compile(r".*/v1/files/([A-Za-z0-9_-]+)(/download)?")
@@ -60,6 +64,18 @@ class Links:
     async def download(self, file_id: str, *, owner: str, base: str) -> str:
         """Where the file of this id can be read."""
         return _address(file_id, owner, base, self._expiry(), await self._secret())
+
+    async def stream(self, prediction: Prediction, base: str) -> str:
+        """Where the output of the prediction can be followed."""
+        expiry, owner = self._expiry(), prediction.account
+        signature = _signature(_STREAM + prediction.id, owner, str(expiry), await self._secret())
+        query = urlencode({"expiry": expiry, "signature": signature})
+        return f"{base}/v1/streams/{prediction.id}?{query}"
+
+    async def opens_stream(self, given: Mapping[str, str], prediction: Prediction) -> bool:
+        """Whether these parameters are those of the prediction's own stream."""
+        expiry, signature = given.get("expiry", ""), given.get("signature", "")
+        return await self.genuine(Pass(_STREAM + prediction.id, prediction.account, expiry, signature))
 
     async def genuine(self, given: Pass) -> bool:
         """Whether we have signed this, and it has not expired."""

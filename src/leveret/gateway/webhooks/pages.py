@@ -16,10 +16,11 @@ from leveret.core.prediction import Prediction, Webhook, new_id
 from leveret.core.signature import SECRET_SIZE, new_secret
 from leveret.core.webhooks import Again
 from leveret.errors import WebhookNotFound
+from leveret.gateway.account import of
+from leveret.gateway.identity import own
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.webhooks.views import CallPage, Demanded, SecretView, view
 
-_ACCOUNT: Final = "local"
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -58,13 +59,13 @@ class WebhookPages:
         await self._errands.send(webhooks.encode(again))
         return Response(_encoder.encode(Demanded(webhook_id)), 202, media_type="application/json")
 
-    async def secret(self, _request: Request) -> Response:
+    async def secret(self, request: Request) -> Response:
         """The secret of the account."""
-        secret = await self._store.hook_secret(_ACCOUNT, fresh=new_secret(os.urandom(SECRET_SIZE)))
+        secret = await self._store.hook_secret(of(request), fresh=new_secret(os.urandom(SECRET_SIZE)))
         return Response(_encoder.encode(SecretView(secret)), media_type="application/json")
 
     async def _hooked(self, request: Request) -> tuple[Prediction, Webhook]:
-        prediction = await self._store.get(prediction_id(request))
+        prediction = own(request, await self._store.get(prediction_id(request)))
         if prediction.webhook is None:
             raise WebhookNotFound(prediction_id=prediction.id)
         return prediction, prediction.webhook

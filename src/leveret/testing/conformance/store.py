@@ -10,6 +10,7 @@ from leveret.testing.conformance.expiry import DeleteConformance, ExpiryConforma
 from leveret.testing.conformance.files import FilesConformance
 from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.hooks import HooksConformance
+from leveret.testing.conformance.keys import KeysConformance
 from leveret.testing.conformance.leaders import LeadersConformance
 from leveret.testing.conformance.letters import LettersConformance
 from leveret.testing.conformance.lines import LinesConformance
@@ -47,6 +48,7 @@ class StoreConformance(
     HooksConformance,
     LinesConformance,
     LeadersConformance,
+    KeysConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
 
