@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Final
@@ -91,7 +91,7 @@ class Launcher:
 
     async def _run(self, backends: Backends, listener: socket.socket | None) -> None:
         settings = self._settings
-        replies = _replies(settings, backends)
+        replies = _replies(settings, backends, signed=self._asks)
         self._workers = [self._worker(target, backends, replies) for target in self._targets]
         if listener is not None:
             self._server = _server(settings, backends)
@@ -109,7 +109,7 @@ class Launcher:
                 if self._server is not None and listener is not None:
                     roles.create_task(self._serve(self._server, listener))
                     tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
-                    tasks.append(background.create_task(_tell(settings, backends)))
+                    tasks.append(background.create_task(_tell(settings, backends, signed=self._asks)))
                 roles.create_task(self._end(tasks))
             replying.cancel()
 
@@ -130,6 +130,9 @@ class Launcher:
         if model in self._models:
             raise DuplicateModel(one=self._models[model], other=target, model=model)
         self._models[model] = target
+
+    def _asks(self) -> bool:
+        return not self.open
 
     async def _work(self, worker: Worker) -> None:
         try:
@@ -209,9 +212,9 @@ async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
     return True
 
 
-def _replies(settings: Settings, backends: Backends) -> Replies:
+def _replies(settings: Settings, backends: Backends, *, signed: Callable[[], bool]) -> Replies:
     links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
-    views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url)
+    views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url, signed=signed)
     return Replies(broker=backends.broker, store=backends.store, show=views.message, hold=settings.sweeper.hold)
 
 
@@ -228,11 +231,11 @@ def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) ->
     )
 
 
-async def _tell(settings: Settings, backends: Backends) -> None:
+async def _tell(settings: Settings, backends: Backends, *, signed: Callable[[], bool]) -> None:
     """Call webhooks for ever."""
     base_url = settings.gateway.base_url.rstrip("/")
     links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
-    views = Views(blobs=backends.blobs, links=links, base_url=base_url)
+    views = Views(blobs=backends.blobs, links=links, base_url=base_url, signed=signed)
     patience = settings.webhooks.timeout
     async with (
         open_client(Guard(settings.outbound), patience=patience) as client,
