@@ -72,6 +72,7 @@ bench: .venv/dev-installed .venv-bench/installed services
 	@$(BIN)/python -m benchmarks.streaming
 	@$(BIN)/python -m benchmarks.batching
 	@$(BIN)/python -m benchmarks.fairness
+	@$(BIN)/python -m benchmarks.eta
 
 lock: .venv/dev-installed
 	@sh requirements/lock

@@ -57,3 +57,10 @@ def launch(n: int) -> int:
 def launch_batched(n: list[int]) -> list[int]:
     time.sleep(LAUNCH)
     return n
+
+
+@model
+def chore(n: int) -> int:
+    """Takes so many milliseconds."""
+    time.sleep(n / 1e3)
+    return n

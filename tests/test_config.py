@@ -10,6 +10,7 @@ from leveret.errors import InvalidSetting
 
 NOWHERE = Path("there-is-no-such-file.toml")
 EMPTY = '""'
+SPECIAL: dict[str, config.Value] = {"log_level": "error", "outbound.allow": "10.0.0.0/8, fd00::/8"}
 
 
 def test_without_anything_given_the_defaults_hold() -> None:
@@ -49,6 +50,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path)
         ("[worker]\nlease = 10", "worker.beat .5 s. must be less than half of worker.lease .10 s."),
         ("[gateway.port]\nx = 1", "int"),
         ('namespace = "Not Allowed"', "regex"),
+        ('outbound.allow = "10.0.0.1/8"', "host bits"),
         ("not toml", "TOML"),
     ],
 )
@@ -82,9 +84,7 @@ def test_an_unknown_variable_is_refused_by_its_name() -> None:
 def test_every_option_has_a_help_text_and_takes_effect() -> None:
     for row in config.options():
         assert row.help, row.name
-        value: config.Value = "changed" if row.kind is str else 12
-        if row.name == "log_level":
-            value = "error"
+        value = SPECIAL.get(row.name, {str: "changed", bool: True}.get(row.kind, 12))
 
         settings = config.load(environment={row.variable: str(value)}, flags={}, file=NOWHERE)
 

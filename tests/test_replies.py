@@ -20,6 +20,7 @@ from leveret.backends.redis.store import RedisStore, open_store
 from leveret.core.events import Succeeded
 from leveret.core.ports import Running
 from leveret.core.prediction import Blob, Prediction, ReplyTo
+from leveret.gateway.files.links import Links
 from leveret.gateway.views import LARGEST_MESSAGE, Views
 from leveret.replies import Replies
 from leveret.testing.conformance.arrange import a_prediction, canceled, claimed, settle, succeeded
@@ -53,7 +54,9 @@ async def broker(servers: tuple[RabbitServer, RedisServer]) -> AsyncIterator[Rab
 @pytest.fixture
 def replies(broker: RabbitBroker, store: RedisStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replies:
     monkeypatch.setattr(replies_module, "AGE", 0.0)
-    return Replies(broker=broker, store=store, show=Views(blobs=FileBlobs(tmp_path), base_url="").message, hold=0.0)
+    links = Links(secrets=store, lifetime=60.0)
+    views = Views(blobs=FileBlobs(tmp_path), links=links, base_url="")
+    return Replies(broker=broker, store=store, show=views.message, hold=0.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -22,10 +22,12 @@ from leveret.core.events import Reset, Succeeded, name
 from leveret.core.ports import Claimed, Finished, Pulse, Running
 from leveret.core.prediction import Means, Prediction, Status, new_id
 from leveret.erasure import Erasure
+from leveret.gateway.files.links import Links
 from leveret.gateway.views import Views
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.sweeper import Sweeper
+from leveret.uploads import Uploads
 from tests.worker.arrange import PATIENCE, Embedded, opened, take_one
 
 MODEL = "local/echo"
@@ -47,10 +49,16 @@ def sweeper(family: Embedded, settings: SweeperSettings = NOW, *, broker: Sqlite
         upkeep=store,
         broker=asked,
         rejections=Rejections(broker=asked, store=store),
-        replies=Replies(broker=asked, store=store, show=Views(blobs=family.blobs, base_url="").message, hold=60.0),
+        replies=Replies(broker=asked, store=store, show=shown(family), hold=60.0),
+        uploads=Uploads(files=store, blobs=family.blobs, hold=settings.hold),
         erasure=Erasure(store=store, blobs=family.blobs),
         settings=settings,
     )
+
+
+def shown(family: Embedded) -> Callable[[Prediction], Awaitable[bytes]]:
+    links = Links(secrets=family.store, lifetime=60.0)
+    return Views(blobs=family.blobs, links=links, base_url="").message
 
 
 async def unconfirmed(family: Embedded) -> Prediction:

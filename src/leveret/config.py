@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -43,8 +44,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
+    insecure: Annotated[bool, Meta(description="whether others may ask without an API key, if there is none yet")] = (
+        False
+    )
     base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
     max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
+    max_upload: Annotated[Bytes, Meta(description="largest file that clients may put here, in bytes")] = (
+        1024 * 1024 * 1024
+    )
+    url_lifetime: Annotated[Seconds, Meta(description="seconds that a link to a file can be used, at least")] = 3600.0
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
     keep_alive: Annotated[Seconds, Meta(description="seconds between signs of life on a silent stream or socket")] = (
         15.0
@@ -87,6 +95,13 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         600.0
     )
     guard_delay: Annotated[Seconds, Meta(description="seconds until a guard comes back to see whether it runs")] = 900.0
+    spool_dir: Annotated[
+        str, Meta(description="folder for files on their way to and from models; empty: the system's temporary one")
+    ] = ""
+    max_download: Annotated[Bytes, Meta(description="largest file that is fetched for an input, in bytes")] = (
+        1024 * 1024 * 1024
+    )
+    download_timeout: Annotated[Seconds, Meta(description="seconds that fetching a file for an input may take")] = 60.0
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 
@@ -103,6 +118,25 @@ class SweeperSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = 15.0
 
 
+class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What calls the webhooks."""
+
+    timeout: Annotated[Seconds, Meta(description="seconds that a receiver has to answer a call")] = 15.0
+    max_attempts: Annotated[int, Meta(ge=1, description="calls for one notice before it is given up")] = 8
+    concurrency: Annotated[
+        int, Meta(ge=1, le=2000, description="calls at once, of each gateway; a quarter of them to one host")
+    ] = 64
+
+
+class OutboundSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls to URLs that clients choose."""
+
+    allow_http: Annotated[bool, Meta(description="whether plain http:// may be called, too")] = False
+    allow: Annotated[
+        str, Meta(description="networks beside the public internet that may be called, by commas, such as 10.0.0.0/8")
+    ] = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set; frozen once it is built."""
 
@@ -111,6 +145,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_dir: Annotated[str, Meta(description="folder of the embedded database and of its large values")] = ".leveret"
     blobs_dir: Annotated[
         str, Meta(description="folder that all processes share, for large values; empty: the store keeps them")
+    ] = ""
+    blobs_url: Annotated[
+        str, Meta(description="bucket for large values, such as s3://bucket/path; empty: as blobs_dir says")
     ] = ""
     namespace: Annotated[str, Meta(pattern="^[a-z0-9-]+$", description="first part of every queue and key")] = "leveret"
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
@@ -126,6 +163,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
 
     @property
     def embedded(self) -> bool:
@@ -186,6 +225,7 @@ def load(
             sources[name] = source
     settings = _built(merged)
     _check_beat(settings.worker, sources)
+    _check_networks(settings.outbound, sources)
     return settings
 
 
@@ -259,3 +299,13 @@ def _check_beat(worker: WorkerSettings, sources: Mapping[str, str]) -> None:
             source=sources.get(name, "the defaults"),
             reason=f"worker.beat ({worker.beat:g} s) must be less than half of worker.lease ({worker.lease:g} s)",
         )
+
+
+def _check_networks(outbound: OutboundSettings, sources: Mapping[str, str]) -> None:
+    try:
+        for network in filter(None, outbound.allow.split(",")):
+            ip_network(network.strip())
+    except ValueError as error:
+        raise InvalidSetting(
+            name="outbound.allow", source=sources.get("outbound.allow", "the defaults"), reason=str(error)
+        ) from error

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import Final
 
 import uvicorn
 
@@ -16,13 +17,21 @@ from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, UsageError
 from leveret.gateway.app import create_app
+from leveret.gateway.files.links import Links
 from leveret.gateway.server import server_config
 from leveret.gateway.views import Views
+from leveret.outbound import Guard, open_client
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.sweeper import Sweeper
+from leveret.uploads import Uploads
+from leveret.webhooks.caller import Caller
+from leveret.webhooks.dispatcher import Dispatcher
+from leveret.webhooks.teller import Teller
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Launcher:
@@ -36,6 +45,8 @@ class Launcher:
     def __init__(self, settings: Settings, *, gateway: bool, targets: Sequence[str] = ()) -> None:
         self.ready = asyncio.Event()
         self.url = ""
+        self.open = False
+        """Whether nobody is asked for an API key."""
         self._settings = settings
         self._gateway = gateway
         self._targets = targets
@@ -80,13 +91,15 @@ class Launcher:
 
     async def _run(self, backends: Backends, listener: socket.socket | None) -> None:
         settings = self._settings
-        replies = _replies(settings, backends)
+        replies = _replies(settings, backends, signed=self._asks)
         self._workers = [self._worker(target, backends, replies) for target in self._targets]
         if listener is not None:
-            self._server = _server(settings.gateway, backends)
+            self._server = _server(settings, backends)
             self.url = settings.gateway.base_url or _address(listener)
         if self._stopping.is_set():
             return
+        if listener is not None:
+            self.open = await _admitted(settings.gateway, backends)
         async with asyncio.TaskGroup() as background:
             replying = background.create_task(replies.run())
             async with asyncio.TaskGroup() as roles:
@@ -96,6 +109,7 @@ class Launcher:
                 if self._server is not None and listener is not None:
                     roles.create_task(self._serve(self._server, listener))
                     tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
+                    tasks.append(background.create_task(_tell(settings, backends, signed=self._asks)))
                 roles.create_task(self._end(tasks))
             replying.cancel()
 
@@ -107,6 +121,7 @@ class Launcher:
             runs=backends.store,
             registry=backends.store,
             blobs=backends.blobs,
+            outbound=self._settings.outbound,
             admit=partial(self._admit, target),
             reply=replies.add,
         )
@@ -115,6 +130,9 @@ class Launcher:
         if model in self._models:
             raise DuplicateModel(one=self._models[model], other=target, model=model)
         self._models[model] = target
+
+    def _asks(self) -> bool:
+        return not self.open
 
     async def _work(self, worker: Worker) -> None:
         try:
@@ -168,16 +186,35 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
 
-def _server(settings: GatewaySettings, backends: Backends) -> _Server:
+def _server(settings: Settings, backends: Backends) -> _Server:
     closing = asyncio.Event()
     app = create_app(
-        store=backends.store, broker=backends.broker, blobs=backends.blobs, settings=settings, closing=closing
+        store=backends.store,
+        broker=backends.broker,
+        blobs=backends.blobs,
+        settings=settings.gateway,
+        guard=Guard(settings.outbound),
+        closing=closing,
     )
-    return _Server(server_config(app, settings), closing=closing)
+    return _Server(server_config(app, settings.gateway), closing=closing)
 
 
-def _replies(settings: Settings, backends: Backends) -> Replies:
-    views = Views(blobs=backends.blobs, base_url=settings.gateway.base_url)
+async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
+    """Whether everybody may ask, since there is no key yet. Raises InvalidSetting where others could reach it so."""
+    if await backends.store.api_keys():
+        return False
+    if not settings.insecure and settings.host not in _LOOPBACK:
+        reason = (
+            f"anybody who reaches {settings.host} could run models, since there is no API key yet: make one with "
+            "`leveret keys create`, listen on 127.0.0.1, or say --insecure"
+        )
+        raise InvalidSetting(name="gateway.host", source="the settings", reason=reason)
+    return True
+
+
+def _replies(settings: Settings, backends: Backends, *, signed: Callable[[], bool]) -> Replies:
+    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
+    views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url, signed=signed)
     return Replies(broker=backends.broker, store=backends.store, show=views.message, hold=settings.sweeper.hold)
 
 
@@ -188,9 +225,32 @@ def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) ->
         broker=broker,
         rejections=Rejections(broker=broker, store=store),
         replies=replies,
+        uploads=Uploads(files=store, blobs=backends.blobs, hold=settings.hold),
         erasure=Erasure(store=store, blobs=backends.blobs),
         settings=settings,
     )
+
+
+async def _tell(settings: Settings, backends: Backends, *, signed: Callable[[], bool]) -> None:
+    """Call webhooks for ever."""
+    base_url = settings.gateway.base_url.rstrip("/")
+    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
+    views = Views(blobs=backends.blobs, links=links, base_url=base_url, signed=signed)
+    patience = settings.webhooks.timeout
+    async with (
+        open_client(Guard(settings.outbound), patience=patience) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        teller = Teller(
+            hooks=backends.store,
+            queues=backends.broker,
+            caller=Caller(client=client, patience=patience),
+            render=views.prediction,
+            settings=settings.webhooks,
+            base_url=base_url,
+        )
+        group.create_task(Dispatcher(hooks=backends.store, queues=backends.broker).run())
+        group.create_task(teller.run())
 
 
 def _listen(settings: GatewaySettings) -> socket.socket:

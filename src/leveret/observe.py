@@ -24,4 +24,5 @@ def configure_logging(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would name every URL, and some of them are secret
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # our own connection says what matters, once

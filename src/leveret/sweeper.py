@@ -7,7 +7,7 @@
    disk is another one. Where the lane is not empty its message may stand there, and it is left alone.
 5. What the broker has given up becomes a dead letter.
 6. Replies that are still owed to who asked over AMQP are sent.
-7. What was kept for as long as it should is removed.
+7. Clients' files that have expired, and what was kept for as long as it should, are removed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from leveret.erasure import Erasure
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
 from leveret.rejections import Rejections
 from leveret.replies import Replies
+from leveret.uploads import Uploads
 
 LIMIT: Final = 1000
 """How many predictions one sweep takes of each kind."""
@@ -54,6 +55,7 @@ class Sweeper:
         upkeep: SweptStore,
         broker: Broker,
         rejections: Rejections,
+        uploads: Uploads,
         replies: Replies,
         erasure: Erasure,
         settings: SweeperSettings,
@@ -61,6 +63,7 @@ class Sweeper:
         self._upkeep = upkeep
         self._broker = broker
         self._rejections = rejections
+        self._uploads = uploads
         self._replies = replies
         self._erasure = erasure
         self._settings = settings
@@ -77,6 +80,7 @@ class Sweeper:
     async def sweep(self) -> int:
         """One sweep; answers how many predictions were published again. Raises Unavailable."""
         await self._end_overdue()
+        await self._uploads.remove_expired()
         mended = await self._mend() if self._broker.accepting else 0
         await self._erasure.collect(hold=self._settings.hold)  # behind the replies, which want the data
         return mended

@@ -14,6 +14,7 @@ from sqlite3 import Connection
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from leveret.backends.sqlite import doorbells, messages, records
 from leveret.backends.sqlite.broker import SqliteBroker
@@ -22,8 +23,8 @@ from leveret.backends.sqlite.store import SqliteStore
 from leveret.core import wire
 from leveret.core.card import Card, Listing
 from leveret.core.events import Logs, name
-from leveret.core.ports import Broker, Claimed, Query, Store
-from leveret.core.prediction import Status
+from leveret.core.ports import Broker, Claimed, Query, Queues, Store
+from leveret.core.prediction import Prediction, Status
 from leveret.errors import BrokerUnavailable, DataFolderInUse, PredictionNotFound, StoreUnavailable
 from leveret.testing.conformance.arrange import (
     LONG,
@@ -35,6 +36,7 @@ from leveret.testing.conformance.arrange import (
     eventually,
     settle,
     succeeded,
+    unnumbered,
     whole_log,
 )
 from leveret.testing.conformance.broker import BrokerConformance
@@ -57,7 +59,7 @@ def store(database: Database) -> Store:
 
 
 @pytest.fixture
-async def broker(database: Database) -> Broker:
+async def broker(database: Database) -> Queues:
     return SqliteBroker(database)
 
 
@@ -148,11 +150,12 @@ class TestGroups:
             return_exceptions=True,
         )
 
-        assert created == prediction
+        assert isinstance(created, Prediction)
+        assert unnumbered(created) == prediction
         assert isinstance(missing, PredictionNotFound)
         assert isinstance(wrong, StoreUnavailable)
         assert isinstance(wrong.__cause__, sqlite3.OperationalError)
-        assert await store.get(prediction.id) == prediction
+        assert await store.get(prediction.id) == created
 
     async def test_what_the_caller_no_longer_waits_for_is_done_all_the_same(self, database: Database) -> None:
         committed: list[str] = []
@@ -215,7 +218,27 @@ class TestRestart:
 
         assert after == before
         assert waiting == (1, 0, 0, 0)
-        assert delivered == queued
+        assert delivered == unnumbered(queued)
+
+    async def test_lines_follow_from_the_records(self, tmp_path: Path) -> None:
+        async with open_database(tmp_path / FILE) as database:
+            store = SqliteStore(database)
+            waiting = [await store.create(a_prediction(account=f"a{number}")) for number in range(4)]
+            await claimed(store, waiting[0])
+            run = await claimed(store, waiting[1])
+            began = (await store.get(run.id)).started_at
+            assert began is not None
+            await settle(store, run, replace(succeeded(run), at=began + 2.5))
+            (before,) = (await store.lines()).values()
+
+        async with open_database(tmp_path / FILE) as database:
+            store = SqliteStore(database)
+            (after,) = (await store.lines()).values()
+            another = await store.create(a_prediction(account="b"))
+
+        assert ((2, 0, 0, 0), 1, 1) == (after.waiting, after.running, after.ended)
+        assert before == after
+        assert another.ticket == 5
 
     async def test_the_runs_of_a_former_process_are_lost_runs(self, tmp_path: Path) -> None:
         async with open_database(tmp_path / FILE) as database:

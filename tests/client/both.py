@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, Unpack
 
-from leveret.client import JSON, AsyncClient, AsyncHandle, Client, Handle, Model, Prediction, Queue
+from leveret.client import JSON, AsyncClient, AsyncHandle, Client, Handle, Model, Options, Prediction, Queue
 from leveret.core.events import Entry
 
 T = TypeVar("T")
@@ -52,27 +52,17 @@ class ThreadedClient:
     async def run(self, model: str, given: Mapping[str, object], **options: float) -> JSON:
         return await asyncio.to_thread(lambda: self._client.run(model, given, timeout=options.get("timeout")))
 
-    async def submit(
-        self,
-        model: str,
-        given: Mapping[str, object],
-        *,
-        priority: str | None = None,
-        cancel_after: float | None = None,
-        idempotency_key: str | None = None,
-    ) -> ThreadedHandle:
-        def submit() -> Handle:
-            return self._client.submit(
-                model, given, priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key
-            )
-
-        return ThreadedHandle(await asyncio.to_thread(submit))
+    async def submit(self, model: str, given: Mapping[str, object], **options: Unpack[Options]) -> ThreadedHandle:
+        return ThreadedHandle(await asyncio.to_thread(lambda: self._client.submit(model, given, **options)))
 
     async def get(self, prediction_id: str) -> ThreadedHandle:
         return ThreadedHandle(await asyncio.to_thread(self._client.get, prediction_id))
 
     async def cancel(self, prediction_id: str) -> Prediction:
         return await asyncio.to_thread(self._client.cancel, prediction_id)
+
+    async def delete(self, prediction_id: str) -> None:
+        await asyncio.to_thread(self._client.delete, prediction_id)
 
     async def retry(self, prediction_id: str) -> ThreadedHandle:
         return ThreadedHandle(await asyncio.to_thread(self._client.retry, prediction_id))

@@ -6,9 +6,11 @@ import asyncio
 from datetime import UTC
 
 import pytest
+from msgspec.structs import replace
 
-from leveret.client import AsyncClient, Client, ModelFailed, PredictionCanceled
+from leveret.client import AsyncClient, Client, ModelFailed, Place, PredictionCanceled
 from leveret.core.events import Logs, Progress
+from leveret.core.prediction import HookEvent
 from leveret.errors import (
     DeadLetterNotFound,
     GatewayUnreachable,
@@ -19,6 +21,7 @@ from leveret.errors import (
     NotEnded,
     PredictionNotFound,
     StillRunning,
+    UrlForbidden,
 )
 from tests.client.both import Either
 from tests.gateway.served import ECHO, Gateway, eventually
@@ -67,7 +70,8 @@ async def test_a_handle_shows_the_prediction_as_it_was_and_as_it_is(gateway: Gat
 
     assert ("starting", 0, None, "high") == (before.status, before.attempt, before.progress, before.priority)
     assert ("processing", 1, 0.25) == (after.status, after.attempt, after.progress)
-    assert after == handle.prediction == (await client.get(handle.id)).prediction
+    assert after == handle.prediction
+    assert replace(after, queue=None) == replace((await client.get(handle.id)).prediction, queue=None)
     assert before.deadline is not None
     assert 3600 == (before.deadline - before.created_at).total_seconds()
     assert UTC.utcoffset(None) == before.created_at.utcoffset()
@@ -189,3 +193,47 @@ async def test_dead_letters_are_reached_by_the_client_that_blocks(gateway: Gatew
             return [letter.id for letter in client.letters.list()]
 
     assert [] == await asyncio.to_thread(look)
+
+
+async def test_what_waits_shows_where_it_stands(gateway: Gateway, client: Either) -> None:
+    handles = [await client.submit("echo", ECHOED) for _ in range(2)]
+
+    async def positions() -> list[int]:
+        places = [(await handle.reload()).queue for handle in handles]
+        return [place.position for place in places if place is not None]
+
+    assert [0, 1] == await eventually(positions, lambda found: found == [0, 1])
+    await gateway.store.announce(ECHO, worker="w1", lease=0)
+
+    async def place() -> Place | None:
+        return (await handles[0].reload()).queue
+
+    found = await eventually(place, lambda found: found is not None and not found.is_possible)
+    assert found is not None
+    assert "no worker of local/echo is alive" == found.reason
+
+
+async def test_a_webhook_and_a_retention_are_asked_for(gateway: Gateway, client: Either) -> None:
+    url = "https://example.com/hook"
+    handle = await client.submit(
+        "echo", ECHOED, retention="1h", webhook=url, webhook_events_filter=[HookEvent.COMPLETED]
+    )
+
+    stored = await gateway.store.get(handle.id)
+    assert stored.webhook is not None
+    assert (3600.0, url, (HookEvent.COMPLETED,)) == (stored.retention, stored.webhook.url, stored.webhook.events)
+    assert (url, ["completed"]) == (handle.prediction.webhook, handle.prediction.webhook_events_filter)
+    with pytest.raises(UrlForbidden):
+        await client.submit("echo", ECHOED, webhook="http://127.0.0.1/")
+
+
+async def test_what_has_ended_is_deleted(client: Either) -> None:
+    handle = await client.submit("echo", ECHOED)
+    with pytest.raises(NotEnded):
+        await client.delete(handle.id)
+    await handle.cancel()
+
+    await client.delete(handle.id)
+
+    with pytest.raises(PredictionNotFound):
+        await client.get(handle.id)

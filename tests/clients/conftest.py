@@ -17,8 +17,9 @@ MODELS: Final = Path(__file__).with_name("models.py")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a server with the clients' models is."""
     port = free_port()
-    targets = [f"{MODELS}:{name}" for name in ("greet", "tell", "gated", "silent", "fail")]
+    targets = [f"{MODELS}:{name}" for name in ("greet", "tell", "gated", "silent", "fail", "turn", "film")]
     folder = tmp_path_factory.mktemp("served")
-    with Program("serve", *targets, "--port", str(port), folder=folder) as program:
+    receivers = ("--outbound-allow-http", "--outbound-allow", "127.0.0.1/32")
+    with Program("serve", *targets, "--port", str(port), *receivers, folder=folder) as program:
         program.wait_ready()
         yield f"http://127.0.0.1:{port}"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from leveret import Context, model
+from leveret import Context, File, model
 
 TEXTS = [" once", " upon\na", " time", "\u2028there", " was  a", " 🐇"]
 
@@ -43,3 +43,16 @@ def silent(seconds: float) -> Iterator[str]:
 def fail(reason: str) -> str:
     """Fails."""
     raise ValueError(reason)
+
+
+@model
+def turn(file: File) -> File:
+    """Turns a file around."""
+    return File(file.read()[::-1], file.content_type, f"turned-{file.name}")
+
+
+@model
+def film(frames: int) -> Iterator[File]:
+    """Puts out so many files."""
+    for number in range(frames):
+        yield File(f"frame {number}".encode(), "text/plain", f"{number}.txt")

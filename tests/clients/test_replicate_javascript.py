@@ -99,6 +99,24 @@ def test_a_create_whose_connection_breaks_makes_one_prediction(run: Run, address
     assert 1 == len(asked())
 
 
+def test_files_are_put_found_and_deleted(run: Run) -> None:
+    said = run("files", content="hare")
+    assert isinstance(said, dict)
+    file = said["file"]
+    assert (file["name"], file["content_type"], file["size"], file["metadata"]) == (
+        *("hare.txt", "text/plain", 4),
+        {"for": "a test"},
+    )
+    assert {**said["found"], "urls": file["urls"]} == file
+    assert said["listed"][0] == file["id"]
+    assert (said["content"], said["deleted"], said["gone"]["status"]) == ("hare", True, 404)
+
+
+def test_files_in_inputs_and_outputs(run: Run) -> None:
+    assert run("turn", content="hare") == {"buffer": "erah", "blob": "erah", "data": "erah"}
+    assert run("film", frames=2) == ["frame 0", "frame 1"]
+
+
 def test_pages_and_search(run: Run) -> None:
     assert run("page", name="Ada") == 100
     assert run("search") == ["greet"]

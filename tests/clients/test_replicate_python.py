@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+import httpx
 import pytest
 import replicate
 from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 from replicate.prediction import Prediction
+from replicate.webhook import InvalidSignatureError, Webhooks
 
 from tests.clients.models import TEXTS
+from tests.webhooks.receiver import receiving
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]
 
 PATIENCE = 20.0
+
+Strategy: TypeAlias = Literal["base64", "url"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -214,7 +223,9 @@ def test_a_deployment_is_its_model(client: Client) -> None:
 
 
 def test_models_and_versions(client: Client) -> None:
-    assert {"fail", "gated", "greet", "silent", "tell"} == {model.name for model in client.models.list()}
+    assert {"fail", "film", "gated", "greet", "silent", "tell", "turn"} == {
+        model.name for model in client.models.list()
+    }
     model = client.models.get("local", "greet")
     assert (model.owner, model.name, model.description) == ("local", "greet", "Says hello.")
     (version,) = model.versions.list()
@@ -231,6 +242,77 @@ def test_models_are_searched_by_words(client: Client) -> None:
 def test_account_and_hardware(client: Client) -> None:
     assert client.accounts.current().username == "local"
     assert len(client.hardware.list()) == 1
+
+
+def read(url: object) -> httpx.Response:
+    """As somebody without a token reads it: over plain HTTP a file in an output is a string."""
+    assert isinstance(url, str)
+    return httpx.get(url, follow_redirects=False)
+
+
+@pytest.fixture
+def hare(tmp_path: Path) -> Path:
+    path = tmp_path / "hare.txt"
+    path.write_bytes(b"hare" * 1000)
+    return path
+
+
+def test_files_are_put_found_and_deleted(client: Client, hare: Path) -> None:
+    with hare.open("rb") as opened:
+        file = client.files.create(opened, metadata={"for": "a test"})
+    named = client.files.create(hare)
+
+    assert (file.name, file.content_type, file.size) == ("hare.txt", "text/plain", 4000)
+    assert file.metadata == {"for": "a test"}
+    assert file.etag == hashlib.md5(hare.read_bytes()).hexdigest()
+    assert file.checksums["sha256"] == hashlib.sha256(hare.read_bytes()).hexdigest()
+    assert file.expires_at is not None
+    assert client.files.get(file.id) == file
+    assert [one.id for one in client.files.list()][:2] == [named.id, file.id]
+    assert b"hare" * 1000 == read(file.urls["download"]).content
+    client.files.delete(file.id)
+    with pytest.raises(ReplicateError) as missing:
+        client.files.get(file.id)
+    assert missing.value.status == 404
+    client.files.delete(named.id)
+
+
+@pytest.mark.parametrize("strategy", ["url", "base64"])
+def test_a_file_in_the_input_and_one_in_the_output(client: Client, hare: Path, strategy: Strategy) -> None:
+    with hare.open("rb") as opened:
+        output = client.run("local/turn", input={"file": opened}, file_encoding_strategy=strategy)
+
+    answer = read(output)
+    assert (200, b"erah" * 1000, "text/plain") == (answer.status_code, answer.content, answer.headers["content-type"])
+    with_token = client._client.get(str(output))  # as the client reads an output that is a file
+    assert (200, answer.content) == (with_token.status_code, with_token.content)
+
+
+async def test_a_file_in_the_input_of_an_async_run(client: Client) -> None:
+    first = await client.async_run("local/turn", input={"file": io.BytesIO(b"hare")})
+    assert b"erah" == read(first).content
+    assert b"hare" == read(await client.async_run("local/turn", input={"file": str(first)})).content
+
+
+def test_files_that_are_streamed(client: Client) -> None:
+    assert [b"frame 0", b"frame 1"] == [read(one).content for one in listed(client.run("local/film", {"frames": 2}))]
+    events = [event for event in client.stream("local/film", input={"frames": 2}) if event.event.value == "output"]
+    assert [b"frame 0", b"frame 1"] == [read(str(event)).content for event in events]
+
+
+async def test_a_webhook_is_valid_by_the_secret_that_the_client_asks_for(client: Client) -> None:
+    async with receiving() as receiver:
+        prediction = await client.predictions.async_create(
+            model="local/greet", input={"name": "Ada"}, webhook=receiver.url, webhook_events_filter=["completed"]
+        )
+        (received,) = await receiver.wait(1)
+    secret = await client.webhooks.default.async_secret()
+
+    Webhooks.validate(headers=dict(received.headers), body=received.body.decode(), secret=secret, tolerance=60)
+    await prediction.async_reload()
+    assert Prediction(**json.loads(received.body)).dict() == prediction.dict()
+    with pytest.raises(InvalidSignatureError):
+        Webhooks.validate(headers=dict(received.headers), body=received.body.decode() + " ", secret=secret)
 
 
 def test_errors_say_what_is_wrong(client: Client) -> None:

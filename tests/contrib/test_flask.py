@@ -6,19 +6,23 @@ import base64
 import hashlib
 import hmac
 import json
+import queue
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-from leveret.client import Prediction
+from leveret.client import Client, Prediction
 from leveret.contrib.flask import Leveret
 from leveret.errors import InvalidInput, PredictionNotFound, StillRunning
-from tests.system.program import Program, free_port
+from tests.system.program import QUICK, Program, free_port
 
 KEY = b"a secret of 24 bytes or more"
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
@@ -41,7 +45,8 @@ def double(n: int, gate: str = "") -> int:
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, port = tmp_path_factory.mktemp("served"), free_port()
     (folder / "double.py").write_text(MODEL)
-    with Program("serve", "double.py", "--port", str(port), folder=folder) as server:
+    environment = {**QUICK, "LEVERET_OUTBOUND_ALLOW_HTTP": "1", "LEVERET_OUTBOUND_ALLOW": "127.0.0.1/32"}
+    with Program("serve", "double.py", "--port", str(port), folder=folder, environment=environment) as server:
         server.wait_ready()
         yield f"http://127.0.0.1:{port}"
 
@@ -157,3 +162,28 @@ def test_a_handler_that_raises_makes_it_come_again(receiver: FlaskClient, arrive
     refused = send(receiver, json.dumps({**ENDED, "output": "unwelcome"}).encode())
 
     assert (500, []) == (refused.status_code, arrived)
+
+
+@pytest.mark.slow
+def test_an_app_is_told_how_what_it_has_submitted_ends(gateway: str) -> None:
+    leveret, told = Leveret(), queue.Queue[Prediction]()
+    leveret.on_webhook(told.put)
+    with Client(gateway) as client:
+        served = app(leveret, LEVERET_URL=gateway, LEVERET_WEBHOOK_SECRET=client.webhooks.secret())
+    served.add_url_rule("/scans", view_func=lambda: leveret.submit("double", {"n": 4}, webhook=leveret.webhook_url))
+    server = make_server("127.0.0.1", 0, served, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        submitted = httpx2.get(f"http://127.0.0.1:{server.server_port}/scans").text
+        found = told.get(timeout=60)
+        while not found.ended:
+            found = told.get(timeout=60)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        with served.app_context():
+            leveret.client.close()
+
+    assert (submitted, 8) == (found.id, found.output)

@@ -64,7 +64,11 @@ def test_a_model_is_served_from_the_image_that_is_written_for_it(builder: Builde
 
     port = free_port()
     with builder.container("localhost/who") as container:
-        line = [*container.arguments("leveret", "serve", "app.py:who", "--port", str(port), LEVERET_DATA_DIR="/data")]
+        line = [
+            *container.arguments(
+                "leveret", "serve", "app.py:who", "--port", str(port), "--insecure", LEVERET_DATA_DIR="/data"
+            )
+        ]
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
             try:
                 assert server.stdout is not None

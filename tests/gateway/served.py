@@ -26,8 +26,9 @@ from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
 from leveret.core.retention import Retention
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
-from leveret.gateway.app import create_app
+from leveret.gateway.app import PUBLIC, create_app
 from leveret.gateway.server import server_config
+from leveret.outbound import Guard
 
 T = TypeVar("T")
 
@@ -181,6 +182,7 @@ class Gateway:
         url: str,
         server: uvicorn.Server,
         client: httpx2.AsyncClient,
+        database: Database,
         store: Store,
         broker: Broker,
         blobs: FileBlobs,
@@ -188,6 +190,7 @@ class Gateway:
         self._server = server
         self.url = url
         self.client = client
+        self.database = database
         self.store = store
         self.broker = broker
         self.blobs = blobs
@@ -253,6 +256,7 @@ async def serving(
     folder: Path,
     *,
     settings: GatewaySettings | None = None,
+    guard: Guard = PUBLIC,
     closing: asyncio.Event | None = None,
     retention: Retention | None = None,
 ) -> AsyncIterator[Gateway]:
@@ -262,12 +266,14 @@ async def serving(
         await store.announce(ECHO, worker="w1", lease=_LEASE)
         await broker.declare(ECHO.model)
         settings = settings or GatewaySettings()
-        app = create_app(store=store, broker=broker, blobs=blobs, settings=settings, closing=closing)
+        app = create_app(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, closing=closing)
         async with (
             _served(server_config(app, settings)) as (url, server),
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
         ):
-            yield Gateway(url=url, server=server, client=client, store=store, broker=broker, blobs=blobs)
+            yield Gateway(
+                url=url, server=server, client=client, database=database, store=store, broker=broker, blobs=blobs
+            )
 
 
 async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:

@@ -159,6 +159,7 @@ def test_every_member_that_is_taken_from_a_message_is_described() -> None:
 def reset_by_wire() -> set[str]:
     """The members that a message may have and that are not looked at."""
     foreign = {
+        "ticket": 3,
         "suspect": "w1",
         "worker": "w1",
         "output": 1,
@@ -171,6 +172,7 @@ def reset_by_wire() -> set[str]:
         "started_at": 1.0,
         "completed_at": 1.0,
         "data_removed": True,
+        "reused": "a2",
     }
     plain = {"id": "a1", "model": "local/echo", "input": {}, "created_at": 1.0}
     assert wire.decode(json.dumps({**plain, **foreign}).encode()) == wire.decode(json.dumps(plain).encode())

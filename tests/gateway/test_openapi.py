@@ -16,7 +16,9 @@ from leveret.core.card import Card
 from leveret.core.letters import foreign
 from leveret.gateway.admin import operations as admin
 from leveret.gateway.app import create_app
+from leveret.gateway.files import operations as files
 from leveret.gateway.operations import OPERATIONS
+from leveret.gateway.webhooks import operations as webhooks
 from tests.gateway.served import ECHO, Gateway
 from tests.gateway.test_models import TREE
 
@@ -116,8 +118,10 @@ async def test_every_endpoint_is_described_and_nothing_else(gateway: Gateway) ->
     routes = [route for route in app.routes if isinstance(route, Route)]
     served = {(method.lower(), route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
 
-    described = {(operation.method, operation.path) for operation in (*OPERATIONS, *admin.OPERATIONS)}
-    assert served == described | {("query", "/v1/models")}  # OpenAPI 3.1 has no place for this method
+    everything = (*OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS)
+    described = {(operation.method, operation.path) for operation in everything}
+    pages = {("get", "/docs"), ("get", "/docs/{name}")}  # for people
+    assert served == described | pages | {("query", "/v1/models")}  # OpenAPI 3.1 has no place for this method
 
 
 async def test_what_is_answered_is_what_is_described(gateway: Gateway) -> None:
@@ -129,6 +133,8 @@ async def test_what_is_answered_is_what_is_described(gateway: Gateway) -> None:
         "PredictionPage": (await gateway.client.get("/v1/predictions")).json(),
         "Model": (await gateway.client.get("/v1/models/local/echo")).json(),
         "ModelPage": (await gateway.client.get("/v1/models")).json(),
+        "File": (await gateway.client.post("/v1/files", files={"content": ("a.txt", b"hare")})).json(),
+        "FilePage": (await gateway.client.get("/v1/files")).json(),
         "Problem": (await gateway.client.get("/v1/predictions/nothing")).json(),
         "DeadLetterPage": (await gateway.client.get("/admin/v1/dead")).json(),
         "DeadLetterDetail": (await gateway.client.get(f"/admin/v1/dead/{stranger.id}")).json(),

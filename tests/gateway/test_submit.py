@@ -51,6 +51,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
         },
         "attempt": 0,
         "progress": None,
+        "queue": {"position": 0, "eta_seconds": None, "is_possible": True, "reason": None},
     }
 
 
@@ -98,7 +99,7 @@ async def test_a_version_names_the_model(gateway: Gateway, version: str) -> None
 
 
 async def test_members_that_older_clients_send_are_ignored(gateway: Gateway) -> None:
-    legacy = {"webhook": 3, "webhook_completed": "x", "stream": True, "version": None, "unheard": [1]}
+    legacy = {"webhook": None, "webhook_completed": None, "stream": True, "version": None, "unheard": [1]}
 
     answer = await gateway.client.post(MODEL, json={"input": {"text": "x"}, **legacy})
 

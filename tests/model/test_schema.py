@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL.Image import Image
 from pydantic import BaseModel, Field, field_validator
 
 from leveret import Context, File
 from leveret.errors import InvalidInput
+from leveret.model.exchange import Exchange
 from leveret.model.schema import LISTED, Arguments, Inputs, UnfitType, output_schema
 from leveret.model.signature import read
 from leveret.model.where import Target
@@ -41,7 +43,8 @@ class Point:
     y: int = 0
 
 
-FILE = {"type": "string", "format": "uri", "pattern": "^data:"}
+FILE = {"type": "string", "format": "uri"}
+FILE_IN = {**FILE, "pattern": "^(data:|https?://)", "x-leveret-file": True}
 SOMEWHERE = [Point(1)]
 
 
@@ -73,12 +76,54 @@ def problems(function: Target, given: bytes) -> str:
     return str(refused.value)
 
 
-def test_only_a_data_url_fits_the_schema_of_a_file() -> None:
-    fits = jsonschema_rs.validator_for(json.dumps(FILE)).is_valid
+def test_only_urls_that_can_be_read_fit_the_schema_of_a_file() -> None:
+    fits = jsonschema_rs.validator_for(json.dumps(FILE_IN)).is_valid
 
     assert fits("data:image/png;base64,AAAA")
-    assert not fits("https://example.org/a.png")
+    assert fits("https://example.org/a.png")
+    assert fits("http://example.org/a.png")
     assert not fits("x data:,x")
+    assert not fits("file:///etc/passwd")
+    assert not fits("leveret-blob:x")
+
+
+def paths(one: Path, some: list[Path], another: Path | None = None) -> str:
+    return one.read_text() + "".join(path.read_text() for path in some)
+
+
+def test_a_path_is_a_file_that_was_put_there_and_never_one_that_a_client_names(tmp_path: Path) -> None:
+    schema = json.loads(inputs(paths).schema)["properties"]
+    assert (FILE_IN, FILE_IN) == (drop_title(schema["one"]), schema["some"]["items"])
+    assert schema["another"]["anyOf"] == [FILE_IN, {"type": "null"}]
+
+    given = b'{"one": "data:text/csv,a", "some": ["data:,b", "data:,c"]}'
+    arguments = inputs(paths).arguments(given, Exchange(tmp_path, prediction_id="p1", attempt=1))
+
+    one, some = arguments["one"], arguments["some"]
+    assert isinstance(one, Path)
+    assert isinstance(some, list)
+    assert "abc" == paths(one, some)
+    assert all(path.is_relative_to(tmp_path / "p1.1") for path in (one, *some))
+    assert ".csv" == one.suffix
+    assert "a file is an http(s): URL" in problems(paths, b'{"one": "/etc/passwd", "some": []}')
+
+
+@dataclass
+class Job:
+    data: Path
+
+
+def test_a_path_inside_of_a_class_is_refused() -> None:
+    def run(job: Job) -> str:
+        return job.data.read_text()
+
+    with pytest.raises(UnfitType, match=r"`job` .* any file in it.* leveret\.File"):
+        inputs(run)
+
+
+def drop_title(schema: Json) -> Json:
+    assert isinstance(schema, dict)
+    return {name: value for name, value in schema.items() if name != "title"}
 
 
 def test_the_schema_of_the_inputs_says_everything_that_the_signature_says() -> None:
@@ -88,7 +133,7 @@ def test_the_schema_of_the_inputs_says_everything_that_the_signature_says() -> N
     assert list(properties) == ["text", "box", "image", "language", "points", "times", "json", "_private"]
     assert (schema["required"], schema["additionalProperties"]) == (["text", "box"], False)
     assert properties["text"] == {"type": "string", "maxLength": 5, "title": "Text", "description": "what to read"}
-    assert properties["image"]["anyOf"] == [FILE, {"type": "null"}]
+    assert properties["image"]["anyOf"] == [FILE_IN, {"type": "null"}]
     assert properties["language"] == {"$ref": "#/$defs/Language", "default": "en"}
     assert properties["points"]["default"] == [{"x": 1, "y": 0}]
     assert properties["times"] == {"type": "integer", "minimum": 1, "default": 2, "title": "Times"}
@@ -145,7 +190,7 @@ def test_every_problem_is_listed_with_its_place() -> None:
         (b"[" * 100_000, "/input: Invalid JSON: recursion limit exceeded"),
         (
             b'{"text": "", "box": {"width": 1}, "image": "x"}',
-            "/input/image: Value error, a file is sent as a data: URL",
+            "/input/image: Value error, a file is an http(s): URL, or a data: URL",
         ),
     ],
 )
@@ -236,6 +281,9 @@ def test_a_type_without_a_form_in_json_is_refused_by_the_name_of_its_parameter(f
         (File, FILE),
         (bytes, FILE),
         (Path, FILE),
+        (list[bytes], {"type": "array", "items": FILE}),
+        (dict[str, Path | None], {"type": "object", "additionalProperties": {"anyOf": [FILE, {"type": "null"}]}}),
+        (Image, FILE),
         (np.ndarray, {}),
         (list[np.float32], {}),
     ],

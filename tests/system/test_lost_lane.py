@@ -22,6 +22,7 @@ from leveret.testing.conformance.arrange import LONG, a_prediction
 from leveret.testing.conformance.steps import MODEL, eventually, take_one
 from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from leveret.uploads import Uploads
 
 pytestmark = pytest.mark.slow
 
@@ -68,8 +69,16 @@ def delete_lane(server: RabbitServer, namespace: str) -> None:
 def a_sweeper(store: RedisStore, broker: RabbitBroker) -> Sweeper:
     rejections = Rejections(broker=broker, store=store)
     replies = Replies(broker=broker, store=store, show=show, hold=NOW.hold)
-    erasure = Erasure(store=store, blobs=FileBlobs(Path("nothing is large here")))
-    return Sweeper(upkeep=store, broker=broker, rejections=rejections, replies=replies, erasure=erasure, settings=NOW)
+    blobs = FileBlobs(Path("nothing is large here"))
+    return Sweeper(
+        upkeep=store,
+        broker=broker,
+        rejections=rejections,
+        replies=replies,
+        uploads=Uploads(files=store, blobs=blobs, hold=NOW.hold),
+        erasure=Erasure(store=store, blobs=blobs),
+        settings=NOW,
+    )
 
 
 async def show(prediction: Prediction) -> bytes:

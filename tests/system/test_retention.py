@@ -56,11 +56,15 @@ def hang(text: str) -> str:
     time.sleep(600)
     return text
 
+@model
+def draw(text: str) -> bytes:
+    return text.encode()
+
 @model(retention=1.5)
 def brief(text: str) -> str:
     return text
 """
-ENDING: Final = ("repeat", "tell", "fail", "crash", "again", "brief")
+ENDING: Final = ("repeat", "tell", "fail", "crash", "again", "draw", "brief")
 NAMES: Final = (*ENDING, "hang")
 SHORT: Final = {**QUICK, "LEVERET_RETENTION": "2", "LEVERET_RECORD_RETENTION": "4", "LEVERET_SWEEPER_PERIOD": "0.3"}
 SIZES: Final = {"small": "x" * 10, "large": "x" * 100_000}
@@ -120,7 +124,7 @@ async def test_nothing_is_left_when_every_time_is_over(site: Site, client: httpx
     kept = site.left()
     await client.delete("/admin/v1/dead")
 
-    assert {"succeeded": 25, "failed": 12} == Counter({one["id"]: one["status"] for one in ended}.values())
+    assert {"succeeded": 31, "failed": 12} == Counter({one["id"]: one["status"] for one in ended}.values())
     assert 1 == len({one["id"] for one in ended[:3]})
     assert 6 == len(letters)
     assert sum(kept.values()) > 0  # the letters, and the inputs that they keep
@@ -177,7 +181,7 @@ def left_in_files(folder: Path) -> dict[str, int]:
     }
     with closing(sqlite3.connect(f"file:{folder}/.leveret/leveret.db?mode=ro", uri=True)) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            if table not in {"cards", "presence", "queues", "predictions", "log"}:
+            if table not in {"cards", "presence", "queues", "predictions", "log", "secrets", "hook_secrets"}:
                 (counts[table],) = database.execute(f"SELECT count(*) FROM {table}").fetchone()
         (counts["records"],) = database.execute("SELECT count(*) FROM predictions").fetchone()
         (counts["submitted"],) = database.execute("SELECT count(*) FROM log WHERE number = 0").fetchone()
@@ -188,6 +192,6 @@ def left_in_files(folder: Path) -> dict[str, int]:
 def left_in_redis(client: redis.Redis, _folder: Path) -> dict[str, int]:
     """The keys, by their kinds."""
     kinds = Counter(key.split(b":")[1].decode() for key in client.scan_iter("*"))
-    for known in ("cards", "presence", "problems"):
+    for known in ("cards", "presence", "problems", "lines", "secret", "hook-secrets"):
         del kinds[known]
     return {"records": kinds.pop("p", 0), **kinds}

@@ -24,7 +24,7 @@ from leveret.backends.redis.store import open_store
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
-from leveret.config import WorkerSettings
+from leveret.config import OutboundSettings, WorkerSettings
 from leveret.core import control
 from leveret.core.control import Cancel
 from leveret.core.events import Entry, name
@@ -35,6 +35,7 @@ from leveret.worker.supervisor import Worker
 
 PATIENCE = 20.0
 QUICK = WorkerSettings(grace=10.0, beat=0.2, lease=5.0)
+OUTBOUND = OutboundSettings()
 PREAMBLE = """
 import os, signal, time
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ class Family:
         """A target: this text in a file."""
         return write_model(self.folder, text)
 
-    def worker(self, target: str, settings: WorkerSettings = QUICK) -> Worker:
+    def worker(self, target: str, settings: WorkerSettings = QUICK, outbound: OutboundSettings = OUTBOUND) -> Worker:
         return Worker(
             target=target,
             settings=settings,
@@ -75,12 +76,15 @@ class Family:
             runs=self.store,
             registry=self.store,
             blobs=self.blobs,
+            outbound=outbound,
         )
 
     @asynccontextmanager
-    async def serving(self, target: str, settings: WorkerSettings = QUICK) -> AsyncIterator[Worker]:
+    async def serving(
+        self, target: str, settings: WorkerSettings = QUICK, outbound: OutboundSettings = OUTBOUND
+    ) -> AsyncIterator[Worker]:
         """A worker that is ready; it is drained at the end."""
-        worker = self.worker(target, settings)
+        worker = self.worker(target, settings, outbound)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(worker.run())
             async with asyncio.timeout(PATIENCE):

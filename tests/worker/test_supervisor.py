@@ -64,6 +64,20 @@ def device(n: int) -> str:
         assert {"3", "5"} == {await family.output(one) for one in submitted}
 
 
+async def test_the_card_says_how_many_runs_the_worker_has_under_way_at_once(family: Family) -> None:
+    target = family.model("""
+from leveret import model
+
+@model(batch=8)
+def upper(texts: list[str]) -> list[str]:
+    return [text.upper() for text in texts]
+""")
+    async with family.serving(target, replace(QUICK, processes=2)):
+        (listing,) = await family.store.cards()
+
+    assert 16 == listing.card.slots
+
+
 async def test_the_card_is_announced_before_anything_is_consumed(family: Family) -> None:
     started = time.time()
     async with family.serving(family.model(ECHO)):

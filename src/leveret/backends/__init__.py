@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from leveret.backends.files import FileBlobs
 from leveret.config import Settings
-from leveret.core.ports import Blobs, Broker, Store
+from leveret.core.ports import Blobs, Queues, Store
 from leveret.core.retention import Retention
 from leveret.errors import InvalidSetting
 
@@ -19,7 +19,7 @@ from leveret.errors import InvalidSetting
 class Backends(Struct, frozen=True):
     """One family: what fits together."""
 
-    broker: Broker
+    broker: Queues
     store: Store
     blobs: Blobs
 
@@ -31,7 +31,7 @@ async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backe
     A call waits up to `patience` seconds for a store that is away. Raises InvalidSetting.
     """
     if settings.embedded:
-        async with _embedded(settings, _folder(settings)) as backends:
+        async with _embedded(settings) as backends:
             yield backends
     else:
         async with _distributed(settings, patience) as backends:
@@ -39,14 +39,16 @@ async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backe
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings, folder: Path) -> AsyncIterator[Backends]:
+async def _embedded(settings: Settings) -> AsyncIterator[Backends]:
     from leveret.backends.sqlite.broker import SqliteBroker  # noqa: PLC0415 - drivers are imported when chosen
     from leveret.backends.sqlite.database import open_database  # noqa: PLC0415
     from leveret.backends.sqlite.store import SqliteStore  # noqa: PLC0415
 
+    folder = _folder(settings)
     async with open_database(folder / "leveret.db") as database:
+        blobs = _shared(settings) or FileBlobs(folder / "blobs")
         store = SqliteStore(database, retention=_retention(settings))
-        yield Backends(broker=SqliteBroker(database), store=store, blobs=FileBlobs(folder / "blobs"))
+        yield Backends(broker=SqliteBroker(database), store=store, blobs=blobs)
 
 
 @asynccontextmanager
@@ -66,8 +68,26 @@ async def _distributed(settings: Settings, patience: float) -> AsyncIterator[Bac
         open_broker(settings.broker_url, namespace=settings.namespace) as broker,
         open_blobs(settings.store_url, namespace=settings.namespace) as blobs,
     ):
-        shared = FileBlobs(Path(settings.blobs_dir)) if settings.blobs_dir else blobs
-        yield Backends(broker=broker, store=store, blobs=shared)
+        yield Backends(broker=broker, store=store, blobs=_shared(settings) or blobs)
+
+
+def _shared(settings: Settings) -> Blobs | None:
+    """The blobs that are apart from the store, if there shall be such."""
+    if settings.blobs_url and settings.blobs_dir:
+        reason = "there is a blobs_dir, too; large values can be in one place only"
+        raise InvalidSetting(name="blobs_url", source="the settings", reason=reason)
+    if settings.blobs_dir:
+        return FileBlobs(Path(settings.blobs_dir))
+    return _in_bucket(settings.blobs_url) if settings.blobs_url else None
+
+
+def _in_bucket(url: str) -> Blobs:
+    try:
+        from leveret.backends.objects import open_objects  # noqa: PLC0415 - drivers are imported when chosen
+    except ImportError as error:
+        reason = "obstore is not installed: pip install 'leveret[objects]'"
+        raise InvalidSetting(name="blobs_url", source="the settings", reason=reason) from error
+    return open_objects(url)
 
 
 def _retention(settings: Settings) -> Retention:

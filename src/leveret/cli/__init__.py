@@ -15,7 +15,7 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
-from leveret.cli import changes, dead, exits, lists
+from leveret.cli import changes, dead, exits, keys, lists, webhooks
 from leveret.cli.dockerfile import dockerfile
 from leveret.cli.output import harmless, say
 from leveret.cli.predict import predict
@@ -79,14 +79,14 @@ def _parameter(name: str, row: Option) -> inspect.Parameter:
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "worker", "sweeper")
+@_with_options("gateway", "worker", "sweeper", "webhooks", "outbound")
 def serve(targets: Targets, *, settings: Settings) -> None:
     """Serve models with everything in one process: gateway, workers and sweeper."""
     _run(Launcher, settings, gateway=True, targets=targets)
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "sweeper")
+@_with_options("gateway", "sweeper", "webhooks", "outbound")
 def gateway(*, settings: Settings) -> None:
     """Run a gateway alone, on RabbitMQ and Redis. Any number may run."""
     _need_urls(settings, "gateway")
@@ -132,12 +132,26 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
     if launched.url:
         say(Text.assemble(ready, f" at {launched.url}"))
         say(Text(f"  models      curl {launched.url}/v1/models"))
-        say(Text(f"  API         curl {launched.url}/openapi.json"))
+        say(Text(f"  API         {launched.url}/docs"))
+        if launched.open:
+            say(Text("  open to everybody on this machine: there is no API key yet (leveret keys create)"))
     else:
         say(Text.assemble(ready, f": consuming for {', '.join(targets)}"))
 
 
-for _command in (predict, watch, lists.list_, lists.show, changes.cancel, changes.retry, lists.models, lists.queues):
+for _command in (
+    predict,
+    watch,
+    lists.list_,
+    lists.show,
+    changes.cancel,
+    changes.retry,
+    changes.delete,
+    lists.models,
+    lists.queues,
+):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
+app.add_typer(keys.app, rich_help_panel=_SERVERS)
 app.command(rich_help_panel=_SERVERS)(dockerfile)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
+app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

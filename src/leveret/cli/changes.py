@@ -22,6 +22,16 @@ def cancel(ids: Ids, *, json: Json = False, url: Url = GATEWAY_URL) -> None:
         each(ids, stop, word="canceled", json=json)
 
 
+def delete(ids: Ids, *, json: Json = False, url: Url = GATEWAY_URL) -> None:
+    """Remove what has ended, with its input, output, logs and files."""
+    with connected(url) as client:
+
+        def remove(prediction_id: str) -> None:
+            client.delete(prediction_id)
+
+        each(ids, remove, word="deleted", json=json)
+
+
 def retry(ids: Ids, *, json: Json = False, url: Url = GATEWAY_URL) -> None:
     """Run what has ended again, each as a new prediction with the same input."""
     with connected(url) as client:

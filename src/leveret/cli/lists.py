@@ -60,6 +60,8 @@ def show(prediction_id: Id, *, json: Json = False, url: Url = GATEWAY_URL) -> No
     for name in moments:
         if (value := getattr(prediction, name)) is not None:
             tell(f"{name:<12} {_moment(value)}")
+    if prediction.queue is not None:
+        tell(f"{'queue':<12} {_place(prediction.queue)}")
     tell("input        no longer kept" if prediction.data_removed else f"input\n{_json(prediction.input)}")
     if prediction.output is not None:
         tell(f"output\n{_json(prediction.output)}")
@@ -129,6 +131,13 @@ def _state(prediction: client.Prediction) -> str:
     progress = prediction.progress
     running = prediction.status is Status.PROCESSING and progress is not None
     return f"{prediction.status} {progress:.0%}" if running else str(prediction.status)
+
+
+def _place(place: client.Place) -> str:
+    before = f"{place.position} before it" if place.position else "next, or running"
+    if not place.is_possible:
+        return f"{before}; cannot be run now: {place.reason}"
+    return before if place.eta_seconds is None else f"{before}; done in about {place.eta_seconds:.0f} s"
 
 
 def _took(prediction: client.Prediction) -> str:

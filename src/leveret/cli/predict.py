@@ -30,6 +30,8 @@ def predict(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="save files to this folder")] = None,
     priority: Annotated[Priority | None, typer.Option(help="among your own predictions")] = None,
     cancel_after: Annotated[float | None, typer.Option(min=5, help="seconds until it is canceled")] = None,
+    retention: Annotated[str | None, typer.Option(help="how long its data stays after its end, such as 1h")] = None,
+    webhook: Annotated[str | None, typer.Option(help="an https URL that is called when something happens")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="print the id and do not wait")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="show the logs, on stderr")] = False,
     json: Json = False,
@@ -39,7 +41,14 @@ def predict(
     with connected(url) as client:
         schemas = client.model(model.partition(":")[0]).schemas
     with connected(url, patience=LASTING) as client:
-        handle = client.submit(model, parse(words or [], schemas), priority=priority, cancel_after=cancel_after)
+        handle = client.submit(
+            model,
+            parse(words or [], schemas),
+            priority=priority,
+            cancel_after=cancel_after,
+            retention=retention,
+            webhook=webhook,
+        )
         if detach:
             dump(handle.prediction) if json else tell(handle.id)
             return

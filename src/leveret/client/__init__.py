@@ -7,7 +7,9 @@ modules below it.
 from leveret.client.answers import Model, Queue
 from leveret.client.async_client import AsyncClient, AsyncHandle
 from leveret.client.client import Client, Handle
-from leveret.client.prediction import JSON, ModelFailed, Prediction, PredictionCanceled
+from leveret.client.options import Options
+from leveret.client.prediction import JSON, ModelFailed, Place, Prediction, PredictionCanceled
+from leveret.client.webhooks import received
 
 __all__ = [
     "JSON",
@@ -17,7 +19,10 @@ __all__ = [
     "Handle",
     "Model",
     "ModelFailed",
+    "Options",
+    "Place",
     "Prediction",
     "PredictionCanceled",
     "Queue",
+    "received",
 ]

@@ -16,6 +16,7 @@ from leveret.client import inputs
 from leveret.client.answers import Model, Models, Page, Queue, Queues, Stored
 from leveret.client.caller import Caller
 from leveret.client.exchange import Request, Upload
+from leveret.client.options import Options
 from leveret.client.prediction import Prediction
 from leveret.core.prediction import MODEL_NAME, PREDICTION_ID
 from leveret.errors import InvalidRequest, ModelNotFound, NotFound, PredictionNotFound, StillRunning
@@ -26,15 +27,10 @@ LONG_POLL: Final = 25.0
 _OWNER: Final = "local"
 """The owner of a model that is named without one."""
 
+_IN_BODY: Final = frozenset({"priority", "retention", "reuse", "webhook", "webhook_events_filter"})
+"""The options that stand in the body; the others are headers."""
+
 _encoder: Final = msgspec.json.Encoder()
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """How a prediction is to be run. `cancel_after` is in seconds."""
-
-    priority: str | None = None
-    cancel_after: float | None = None
-    idempotency_key: str | None = None
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -59,11 +55,10 @@ class Api:
         """
         path, body = _place(model)
         body["input"] = Raw(await inputs.encode(given, self.upload))
-        if options.priority is not None:
-            body["priority"] = options.priority
-        headers = {"Content-Type": "application/json", "Idempotency-Key": options.idempotency_key or _key()}
-        if options.cancel_after is not None:
-            headers["Cancel-After"] = str(math.ceil(options.cancel_after))
+        body |= {name: wish for name, wish in options.items() if name in _IN_BODY and wish is not None}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": options.get("idempotency_key") or _key()}
+        if (seconds := options.get("cancel_after")) is not None:
+            headers["Cancel-After"] = str(math.ceil(seconds))
         request = Request(
             method="POST", path=path, headers=headers | _prefer(wait), content=_encoder.encode(body), wait=wait
         )
@@ -104,6 +99,10 @@ class Api:
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel it: what waits has ended with the answer, what runs ends as soon as it is stopped."""
         return await self.caller.call(Request(method="POST", path=_one(prediction_id) + "/cancel"), Prediction)
+
+    async def delete(self, prediction_id: str) -> None:
+        """Remove what has ended, with all that is kept of it."""
+        await self.caller.ask(Request(method="DELETE", path=_one(prediction_id), repeatable=False))
 
     async def retry(self, prediction_id: str) -> Prediction:
         """A new prediction with the input of one that has ended."""

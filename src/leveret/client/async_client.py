@@ -6,14 +6,15 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from leveret.client import api
 from leveret.client.answers import Model, Queue
-from leveret.client.api import Api, Options, Selection
+from leveret.client.api import Api, Selection
 from leveret.client.caller import Caller
 from leveret.client.downloading import download
 from leveret.client.following import Following, Outputs, void
+from leveret.client.options import Options
 from leveret.client.prediction import JSON, Prediction
 from leveret.client.transports import Address, Looping
 from leveret.core.events import Entry
@@ -52,28 +53,21 @@ class AsyncClient:
         given: Mapping[str, object],
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - as the other client has it; it ends no more than the wait
-        priority: str | None = None,
-        cancel_after: float | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[Options],
     ) -> JSON:
         """The output of the model for this input.
 
         Raises ModelFailed or PredictionCanceled, or StillRunning if that takes longer than `timeout` seconds.
         """
-        options = Options(priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key)
         return (await self._api.run(model, given, options, within=timeout)).result()
 
     async def submit(
         self,
         model: str,
         given: Mapping[str, object],
-        *,
-        priority: str | None = None,
-        cancel_after: float | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[Options],
     ) -> AsyncHandle:
-        """A new prediction; it is canceled if it has not ended within `cancel_after` seconds."""
-        options = Options(priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key)
+        """A new prediction, run as the options say."""
         return AsyncHandle(self._api, await self._api.submit(model, given, options))
 
     async def get(self, prediction_id: str) -> AsyncHandle:
@@ -83,6 +77,10 @@ class AsyncClient:
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction: what waits has ended with the answer, what runs ends once it is stopped."""
         return await self._api.cancel(prediction_id)
+
+    async def delete(self, prediction_id: str) -> None:
+        """Remove what has ended, with its input, output, logs and files. Raises NotEnded."""
+        await self._api.delete(prediction_id)
 
     async def retry(self, prediction_id: str) -> AsyncHandle:
         """A new prediction with the input of one that has ended. Raises NotEnded or InputRemoved."""

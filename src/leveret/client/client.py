@@ -6,18 +6,20 @@ import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from leveret.client import api
 from leveret.client.answers import Model, Queue
-from leveret.client.api import Api, Options, Selection
+from leveret.client.api import Api, Selection
 from leveret.client.caller import Caller
 from leveret.client.downloading import download
 from leveret.client.exchange import finish
 from leveret.client.following import Following, Outputs, void
 from leveret.client.letters import Letters
+from leveret.client.options import Options
 from leveret.client.prediction import JSON, Prediction
 from leveret.client.transports import Address, Blocking
+from leveret.client.webhooks import Webhooks
 from leveret.core.events import Entry
 from leveret.core.prediction import Status
 
@@ -54,28 +56,21 @@ class Client:
         given: Mapping[str, object],
         *,
         timeout: float | None = None,
-        priority: str | None = None,
-        cancel_after: float | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[Options],
     ) -> JSON:
         """The output of the model for this input.
 
         Raises ModelFailed or PredictionCanceled, or StillRunning if that takes longer than `timeout` seconds.
         """
-        options = Options(priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key)
         return finish(self._api.run(model, given, options, within=timeout)).result()
 
     def submit(
         self,
         model: str,
         given: Mapping[str, object],
-        *,
-        priority: str | None = None,
-        cancel_after: float | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[Options],
     ) -> Handle:
-        """A new prediction; it is canceled if it has not ended within `cancel_after` seconds."""
-        options = Options(priority=priority, cancel_after=cancel_after, idempotency_key=idempotency_key)
+        """A new prediction, run as the options say."""
         return Handle(self._api, finish(self._api.submit(model, given, options)))
 
     def get(self, prediction_id: str) -> Handle:
@@ -85,6 +80,10 @@ class Client:
     def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction: what waits has ended with the answer, what runs ends once it is stopped."""
         return finish(self._api.cancel(prediction_id))
+
+    def delete(self, prediction_id: str) -> None:
+        """Remove what has ended, with its input, output, logs and files. Raises NotEnded."""
+        finish(self._api.delete(prediction_id))
 
     def retry(self, prediction_id: str) -> Handle:
         """A new prediction with the input of one that has ended. Raises NotEnded or InputRemoved."""
@@ -121,6 +120,11 @@ class Client:
         It is there whole or not at all.
         """
         return finish(download(self._api.caller, url, Path(to)))
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The calls of webhooks."""
+        return Webhooks(self._api.caller)
 
     @property
     def letters(self) -> Letters:

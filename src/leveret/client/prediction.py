@@ -35,11 +35,25 @@ class Metrics(Struct, frozen=True):
     predict_time: float | None = None
 
 
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a prediction stands that has not ended.
+
+    `position` is how many will begin before it, `eta_seconds` when it will have ended, if that can be said. Without a
+    worker that can run it, it is not `is_possible`, for this `reason`.
+    """
+
+    position: int
+    eta_seconds: float | None = None
+    is_possible: bool = True
+    reason: str | None = None
+
+
 class Prediction(Struct, frozen=True, kw_only=True):
     """One request to run a model, as it was when the gateway was asked.
 
     `attempt` is how many runs have begun, `progress` how far the run says it is, from 0 to 1. `stopped` is by what
     means it was stopped when it was canceled. With `data_removed` its input is no longer kept, and is empty here.
+    `reused` is the prediction whose output it has got, if the model was not run for it.
     """
 
     id: str
@@ -62,6 +76,10 @@ class Prediction(Struct, frozen=True, kw_only=True):
     urls: Urls = Urls()
     attempt: int = 0
     progress: float | None = None
+    queue: Place | None = None
+    reused: str | None = None
+    webhook: str | None = None
+    webhook_events_filter: list[str] | None = None
 
     @property
     def ended(self) -> bool:

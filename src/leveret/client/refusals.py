@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from leveret import errors
 from leveret.client.exchange import Answer
 from leveret.errors import GatewayRefused, LeveretError, UsageError
 
@@ -40,6 +41,6 @@ def _known() -> dict[str, type[LeveretError]]:
 
 def _below(kind: type[LeveretError]) -> Iterator[type[LeveretError]]:
     for inner in kind.__subclasses__():
-        if inner.__module__ == LeveretError.__module__ and not issubclass(inner, UsageError):
+        if inner.__module__.startswith(f"{errors.__name__}.") and not issubclass(inner, UsageError):
             yield inner
             yield from _below(inner)

@@ -9,34 +9,21 @@ prediction_id = leveret.submit("acme/ocr", {"image": url})
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Final, TypedDict, TypeVar, Unpack
+from typing import Final, TypeVar, Unpack
 
-import msgspec
-
-from leveret.client import Client, Prediction
-from leveret.contrib import signature
+from leveret.client import Client, Options, Prediction, received
 from leveret.errors import BadSignature, MalformedJson
 
 try:
-    from flask import Blueprint, Flask, current_app, request
+    from flask import Blueprint, Flask, current_app, request, url_for
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("leveret.contrib.flask needs Flask: pip install 'leveret[flask]'") from error
 
 Handler = TypeVar("Handler", bound=Callable[[Prediction], object])
 
 _EXTENSION: Final = "leveret"
-_decoder: Final = msgspec.json.Decoder(Prediction)
-
-
-class Options(TypedDict, total=False):
-    """How a prediction is to be run; see leveret.client."""
-
-    priority: str | None
-    cancel_after: float | None
-    idempotency_key: str | None
 
 
 class Leveret:
@@ -70,8 +57,16 @@ class Leveret:
         return connected.client()
 
     def submit(self, model: str, given: Mapping[str, object], **options: Unpack[Options]) -> str:
-        """Have the model run with this input; answers the prediction's id as soon as it is accepted."""
+        """Have the model run with this input; answers the prediction's id as soon as it is accepted.
+
+        `webhook=leveret.webhook_url` has this app told how it ends.
+        """
         return self.client.submit(model, given, **options).id
+
+    @property
+    def webhook_url(self) -> str:
+        """Where this app receives webhooks, at the address by which the current request has reached it."""
+        return url_for(f"{_EXTENSION}._receive", _external=True)
 
     def get(self, prediction_id: str) -> Prediction:
         """The prediction as it is now. Raises PredictionNotFound."""
@@ -90,10 +85,8 @@ class Leveret:
         return handler
 
     def _receive(self) -> tuple[dict[str, str], int] | tuple[str, int]:
-        body, headers = request.get_data(), {name.lower(): value for name, value in request.headers}
         try:
-            signature.verify(_setting("LEVERET_WEBHOOK_SECRET"), headers, body, now=time.time())
-            prediction = _decoded(body)
+            prediction = received(request.get_data(), dict(request.headers), secret=_setting("LEVERET_WEBHOOK_SECRET"))
         except (BadSignature, MalformedJson) as error:
             return {"code": error.code, "detail": str(error)}, error.status
         for handler in self._handlers:
@@ -117,10 +110,3 @@ class _Connected:
 
 def _setting(name: str) -> str:
     return str(current_app.config.get(name) or os.environ.get(name, ""))
-
-
-def _decoded(body: bytes) -> Prediction:
-    try:
-        return _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise MalformedJson(reason=str(error)) from error

@@ -8,8 +8,9 @@ from msgspec import Raw, Struct
 class Card(Struct, frozen=True, kw_only=True):
     """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON.
 
-    The timeouts, in seconds, are until its predictions must have begun and ended; None is no limit. `retention` is for
-    how long their data stays after that, if the model says so.
+        `slots` is how many of its runs one worker has under way at once. The timeouts, in seconds, are until its
+    predictions must have begun and ended; None is no limit. `retention` is for how long their data stays after that, if
+    the model says so; `reuse` for how long an output answers other predictions, in seconds.
     """
 
     model: str
@@ -18,10 +19,12 @@ class Card(Struct, frozen=True, kw_only=True):
     output_schema: Raw
     description: str = ""
     batch: int = 1
+    slots: int = 1
     streams: bool = False
     queue_timeout: float | None = None
     total_timeout: float | None = None
     retention: float | None = None
+    reuse: float | None = None
     announced_at: float = 0.0
 
 

@@ -86,12 +86,16 @@ class Reset(Struct, frozen=True, tag="reset", omit_defaults=True):
 
 
 class Succeeded(Struct, frozen=True, tag="succeeded", omit_defaults=True):
-    """The run has ended well. `output` is unset when the output is what has been streamed."""
+    """The run has ended well. `output` is unset when the output is what has been streamed.
+
+    `reused` is the id of the prediction whose output it is, if the model was not run for this one.
+    """
 
     at: float
     attempt: int
     output: Raw | UnsetType = UNSET
     output_blob: Blob | None = None
+    reused: str = ""
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):

@@ -63,5 +63,6 @@ def renewed(letter: DeadLetter, *, at: float) -> Prediction:
         retention=prediction.retention,
         input=prediction.input,
         input_blob=prediction.input_blob,
+        webhook=prediction.webhook,
         created_at=at,
     )

@@ -136,17 +136,23 @@ def _fields(event: Event) -> Mapping[str, Field]:
             return {"status": Status.PROCESSING, "attempt": attempt, "worker": worker, "started_at": at}
         case Reset():
             return _reset(event)
-        case Succeeded(at=at, output=output, output_blob=blob):
-            fields: dict[str, Field] = {"status": Status.SUCCEEDED, "completed_at": at}
-            if output is not UNSET:
-                fields["output"] = output
-            if blob is not None:
-                fields["output_blob"] = blob
-            return fields
+        case Succeeded():
+            return _succeeded(event)
         case Failed(at=at, error=error):
             return {"status": Status.FAILED, "completed_at": at, "error": error}
         case Canceled(at=at, error=error, stopped=stopped):
             return {"status": Status.CANCELED, "completed_at": at, "error": error, "stopped": stopped}
+
+
+def _succeeded(event: Succeeded) -> Mapping[str, Field]:
+    fields: dict[str, Field] = {"status": Status.SUCCEEDED, "completed_at": event.at}
+    if event.output is not UNSET:
+        fields["output"] = event.output
+    if event.output_blob is not None:
+        fields["output_blob"] = event.output_blob
+    if event.reused:
+        fields["reused"] = event.reused
+    return fields
 
 
 def _reset(event: Reset) -> Mapping[str, Field]:

@@ -66,12 +66,34 @@ class Blob(Struct, frozen=True):
     sha256: str
     content_type: str = "application/json"
 
+    def span(self, start: int, length: int | None) -> tuple[int, int]:
+        """From where to where `length` bytes from `start` on are, as far as there are so many; None: all of them."""
+        begin = min(max(0, start), self.size)
+        return begin, self.size if length is None else min(begin + max(0, length), self.size)
+
 
 class ReplyTo(Struct, frozen=True, omit_defaults=True):
     """Where a program waits that has asked over AMQP: its queue, and the name by which it knows the reply."""
 
     queue: str
     correlation_id: str = ""
+
+
+class HookEvent(StrEnum):
+    """What a webhook can be told of, spelled as Replicate's API spells it."""
+
+    START = "start"
+    OUTPUT = "output"
+    LOGS = "logs"
+    COMPLETED = "completed"
+
+
+class Webhook(Struct, frozen=True, omit_defaults=True):
+    """A URL that is told of these events of a prediction. Links in what it gets begin with `base`."""
+
+    url: str
+    events: tuple[HookEvent, ...] = tuple(HookEvent)
+    base: str = ""
 
 
 class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,9 +103,10 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     of its log have made of it. Times are Unix seconds. `input` and `output` are JSON, kept as bytes: nothing
     between the client and the model needs to look inside. `priority` has had its say once the `lane` is chosen.
     `start_by` is when its first run must have begun, `deadline` when it must have ended; `retention` is for how long
-    its data stays after that, in seconds, if it has a time of its own. `attempt` numbers its runs;
-    `charged` says how many of them have ended in a way that counts against the limit; `suspect` is the worker on which
-    one of them has last crashed its model process.
+    its data stays after that, in seconds, if it has a time of its own. What is `fresh` is never answered with the
+    output of another one; `reused` says whose output it has, if it was. `attempt` numbers its runs; `charged` says how
+    many of them have ended in a way that counts against the limit; `suspect` is the worker on which one of them has
+    last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none.
     """
 
     id: str
@@ -99,7 +122,10 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retention: float | None = None
     input_blob: Blob | None = None
     reply_to: ReplyTo | None = None
+    webhook: Webhook | None = None
+    fresh: bool = False
 
+    ticket: int = 0
     status: Status = Status.STARTING
     attempt: int = 0
     charged: int = 0
@@ -114,6 +140,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at: float | None = None
     completed_at: float | None = None
     data_removed: bool = False
+    reused: str = ""
 
 
 def new_id(at: float, randomness: bytes) -> str:

@@ -28,7 +28,7 @@ _decoder = msgspec.json.Decoder(Prediction)
 
 def encode(prediction: Prediction) -> bytes:
     """The message for a prediction: what was submitted, its lane, and how many attempts it has had."""
-    if prediction.status is not Status.STARTING or prediction.completed_at is not None:
+    if prediction.ticket or prediction.status is not Status.STARTING or prediction.completed_at is not None:
         prediction = submitted(prediction)
     return _encoder.encode(prediction)
 
@@ -57,9 +57,10 @@ def decode(body: bytes) -> Prediction:
 
 
 def submitted(prediction: Prediction) -> Prediction:
-    """The prediction without anything that its events have made of it, but for the numbers of its attempts."""
+    """The prediction without what its store and its events have made of it, but for the numbers of its attempts."""
     return replace(
         prediction,
+        ticket=0,
         status=Status.STARTING,
         suspect="",
         worker="",
@@ -72,6 +73,7 @@ def submitted(prediction: Prediction) -> Prediction:
         started_at=None,
         completed_at=None,
         data_removed=False,
+        reused="",
     )
 
 

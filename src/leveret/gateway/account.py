@@ -6,8 +6,11 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from starlette.requests import Request
+from msgspec.structs import replace
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+
+from leveret.gateway.identity import identity
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -31,9 +34,15 @@ LOCAL: Final = AccountView(type="organization", username="local", name="local")
 HARDWARE: Final = (HardwareView(sku="own", name="the machines of its workers"),)
 
 
-async def account(_request: Request) -> Response:
+def of(request: HTTPConnection) -> str:
+    """Whose request it is."""
+    return identity(request).account
+
+
+async def account(request: Request) -> Response:
     """The account of the request."""
-    return Response(_encoder.encode(LOCAL), media_type="application/json")
+    name = of(request)
+    return Response(_encoder.encode(replace(LOCAL, username=name, name=name)), media_type="application/json")
 
 
 async def hardware(_request: Request) -> Response:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.core import lanes, wire
-from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Blob, Priority, ReplyTo
+from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Blob, Priority, ReplyTo, Webhook
 from leveret.gateway.problems import Problem
 from leveret.gateway.schemas import REFERENCE, Schema, of_structs
 from leveret.gateway.socket import messages
@@ -36,7 +36,11 @@ class QueuedMessage(Struct, frozen=True, kw_only=True):
     retention: Annotated[
         float | None, Meta(description="seconds after its end until its data is removed; by the settings without it")
     ] = None
+    webhook: Annotated[
+        Webhook | None, Meta(description="what is told what happens to it; links in what it gets begin with `base`")
+    ] = None
     input_blob: Annotated[Blob | None, Meta(description="where the input is, if it is not in the message")] = None
+    fresh: Annotated[bool, Meta(description="it is run, even if its model reuses outputs")] = False
     reply_to: Annotated[
         ReplyTo | None,
         Meta(description="where the reply goes; set it as the properties `reply_to` and `correlation_id`"),

@@ -20,7 +20,7 @@ async def read(request: Request, *, limit: int) -> bytes:
     """The body. Raises BodyTooLarge as soon as it is known to be larger than `limit` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
-        raise BodyTooLarge(limit=limit)
+        raise BodyTooLarge(limit=limit, setting="gateway.max_body")
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -31,7 +31,7 @@ async def read(request: Request, *, limit: int) -> bytes:
         size += len(chunks[-1])
         more = message.get("more_body", False)
         if size > limit:
-            raise BodyTooLarge(limit=limit)
+            raise BodyTooLarge(limit=limit, setting="gateway.max_body")
     return b"".join(chunks)
 
 

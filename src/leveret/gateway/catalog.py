@@ -31,12 +31,21 @@ _log = structlog.get_logger()
 
 
 class Served(Struct, frozen=True):
-    """A model as it is served: its card, how many workers are alive, what is wrong, and its input schema, compiled."""
+    """A model as it is served: its card, how many workers are alive, what is wrong, and its input schema, compiled.
+
+    `able` is how many of the workers have no problem.
+    """
 
     card: Card
     workers: int
+    able: int
     problem: str | None
     schema: InputSchema
+
+    @property
+    def slots(self) -> int:
+        """How many of its runs can be under way at once, if all its workers are alike."""
+        return self.able * self.card.slots
 
 
 class Catalog:
@@ -93,6 +102,10 @@ class Catalog:
                 return served
         raise ModelNotFound(model=name, known=self._known())
 
+    def known(self, name: str) -> Served | None:
+        """The model, if it has been seen."""
+        return self._models.get(name)
+
     async def version(self, reference: str) -> Served:
         """The model that `owner/name`, `owner/name:version` or a version's id stands for.
 
@@ -143,7 +156,8 @@ class Catalog:
         else:
             schema = InputSchema(listing.card)
         problem = listing.problems[0] if listing.problems else None
-        return Served(card=listing.card, workers=listing.workers, problem=problem, schema=schema)
+        able = listing.workers - len(listing.problems)
+        return Served(card=listing.card, workers=listing.workers, able=able, problem=problem, schema=schema)
 
     def _known(self) -> str:
         names = list(self._models)

@@ -12,6 +12,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from msgspec import Raw, Struct
 
 from leveret.core.card import Card
+from leveret.core.places import Json, Places
 from leveret.errors import InvalidInput, InvalidRequest
 from leveret.gateway.body import decode
 
@@ -41,16 +42,19 @@ class InputSchema:
     """What the input of one version of a model must look like, compiled once."""
 
     def __init__(self, card: Card) -> None:
+        self.places = Places(card.input_schema)
         self._model = card.model
         self._validator = _compiled(card)
 
-    def check(self, given: Raw) -> None:
-        """Raises MalformedJson, InvalidRequest if it is no object, or InvalidInput with every problem there is."""
+    def check(self, given: Raw) -> dict[str, Json]:
+        """What the input says. Raises MalformedJson, InvalidRequest if it is no object, or InvalidInput with every
+        problem there is.
+        """
         value = decode(given, _decoder)
         if not isinstance(value, dict):
             raise InvalidRequest(reason="`input` must be an object with a member for each input of the model")
         if self._validator is None or self._validator.is_valid(value):
-            return
+            return value
         if len(memoryview(given)) <= EXHAUSTIVE:
             found = [problem for error in self._validator.iter_errors(value) for problem in _problems(error)]
         else:

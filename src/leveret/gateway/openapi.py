@@ -16,6 +16,7 @@ from leveret.gateway.account import AccountView, HardwareView
 from leveret.gateway.admin import operations as admin
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.deployments import DeploymentPage, DeploymentView
+from leveret.gateway.files import operations as files
 from leveret.gateway.inputs import InputProblem
 from leveret.gateway.models import ModelPage, ModelView, VersionPage, VersionView
 from leveret.gateway.operations import (
@@ -31,10 +32,11 @@ from leveret.gateway.operations import (
 from leveret.gateway.predictions import PredictionPage
 from leveret.gateway.schemas import Schema, components, of_structs
 from leveret.gateway.views import PredictionView, Views
+from leveret.gateway.webhooks import operations as webhooks
 
 _SENT: Final = (
     *(PredictionView, PredictionPage, ModelView, ModelPage, VersionView, VersionPage, DeploymentView, DeploymentPage),
-    *(AccountView, HardwareView, problems.Problem, InputProblem, *admin.SENT),
+    *(AccountView, HardwareView, problems.Problem, InputProblem, *files.SENT, *webhooks.SENT, *admin.SENT),
 )
 _encoder: Final = msgspec.json.Encoder()
 
@@ -67,7 +69,7 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "servers": [{"url": base_url}],
-        "paths": paths([*OPERATIONS, *admin.OPERATIONS, *own]),
+        "paths": paths([*own, *OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS]),
         "components": {
             "schemas": {**of_structs(_SENT), **_model_schemas(served, names)},
             "parameters": PARAMETERS,

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from leveret.core.prediction import Priority, Status
+from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, HookEvent, Priority, Status
 from leveret.gateway import cancel_after, streams
 from leveret.gateway.repeats import LONGEST
 from leveret.gateway.retention import PATTERN, SHORTEST
@@ -30,6 +30,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     tag: str = "predictions"
     parameters: tuple[str, ...] = ()
     body: Schema | None = None
+    sent_as: str = JSON
     answers: Mapping[int, Schema | None]
     media: str = JSON
 
@@ -45,7 +46,7 @@ class Operation(Struct, frozen=True, kw_only=True):
             "responses": {**answers, "4XX": _PROBLEM, "5XX": _PROBLEM},
         }
         if self.body is not None:
-            described["requestBody"] = {"required": True, "content": {JSON: {"schema": self.body}}}
+            described["requestBody"] = {"required": True, "content": {self.sent_as: {"schema": self.body}}}
         return described
 
 
@@ -57,7 +58,7 @@ def reference(name: str) -> Schema:
 def submission(given: Schema, **more: Schema) -> Schema:
     """The body that creates a prediction with this input; members that are unknown are ignored."""
     required: Schema = {"input": given, **more}
-    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION}
+    optional: Schema = {"priority": _PRIORITY, "retention": _RETENTION, "reuse": _REUSE, **_HOOK}
     return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
 
 
@@ -89,10 +90,27 @@ def _parameter(place: str, name: str, description: str, kind: Schema) -> Schema:
 _PROBLEM: Final[Schema] = {"$ref": "#/components/responses/Problem"}
 _TEXT: Final[Schema] = {"type": "string"}
 _PRIORITY: Final[Schema] = {"enum": [*Priority], "default": Priority.NORMAL}
+_REUSE: Final[Schema] = {
+    "description": "false: the model is run, even if it reuses outputs and has had this input lately",
+    "type": "boolean",
+    "default": True,
+}
 _RETENTION: Final[Schema] = {
     "description": "for how long after its end its data stays: seconds, or a text such as 1h, 30m or 1d12h",
     "anyOf": [{"type": "number", "minimum": SHORTEST}, {"type": "string", "minLength": 1, "pattern": PATTERN}],
 }
+_HOOK: Final[Schema] = {
+    "webhook": {"type": "string", "format": "uri", "description": "an https URL that is told what happens to it"},
+    "webhook_events_filter": {
+        "type": "array",
+        "items": {"enum": [*HookEvent]},
+        "default": [*HookEvent],
+        "description": "of which events that is told",
+    },
+}
+_CURSOR: Final[Schema] = {"type": "string", "pattern": f"^({PREDICTION_ID.pattern})?$"}
+_MODEL: Final[Schema] = {"type": "string", "pattern": f"^({MODEL_NAME.pattern})$"}
+_MODEL_OR_ALL: Final[Schema] = {"type": "string", "pattern": f"^({MODEL_NAME.pattern})?$"}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 PARAMETERS: Final[Schema] = {
@@ -111,12 +129,18 @@ PARAMETERS: Final[Schema] = {
         "header",
         "Idempotency-Key",
         "sent again with the same key and body it is answered the same prediction; quoted or bare",
-        {"type": "string", "minLength": 1, "maxLength": 2 * LONGEST + 2},
+        {"type": "string", "minLength": 1, "maxLength": LONGEST},
     ),
-    "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _TEXT),
+    "cursor": _parameter("query", "cursor", "where the page begins, as the one before it says in `next`", _CURSOR),
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
-    "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _TEXT),
-    "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _TEXT),
+    "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _MODEL_OR_ALL),
+    "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _MODEL),
+    "file_id": _parameter("path", "file_id", "the id of a file", _TEXT),
+    "owner_of_file": _parameter("query", "owner", "whose file it is, as its link says", _TEXT),
+    "expiry": _parameter("query", "expiry", "until when the link can be used, as it says", _NUMBER),
+    "signature": _parameter("query", "signature", "what makes the link genuine", _TEXT),
+    "range": _parameter("header", "Range", "one part of it, such as `bytes=0-1023`", _TEXT),
+    "key_id": _parameter("path", "key_id", "the id of an API key", _TEXT),
     "letter_id": _parameter("path", "letter_id", "the id of a dead letter", _TEXT),
     "after": _parameter("query", "after", "number of the last entry that is known", _NUMBER),
     "last_event_id": _parameter("header", "Last-Event-ID", "the same, as browsers send it; goes first", _TEXT),
@@ -327,4 +351,4 @@ OPERATIONS: Final = (
         answers={200: ANYTHING},
     ),
 )
-"""The endpoints, apart from those of single models and of the admin API."""
+"""The endpoints, apart from those of single models, of webhooks and of the admin API."""

@@ -21,7 +21,9 @@ from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Prediction, Statu
 from leveret.erasure import Erasure
 from leveret.errors import InvalidRequest, PredictionNotFound, Unavailable
 from leveret.gateway import prefer
-from leveret.gateway.views import PredictionView, Views, view
+from leveret.gateway.account import of
+from leveret.gateway.identity import Identity, identity, own
+from leveret.gateway.views import PredictionView, Views
 from leveret.gateway.waits import Waits
 
 PAGE: Final = 100
@@ -30,7 +32,6 @@ PAGE: Final = 100
 TELL_PATIENCE: Final = 1.0
 """How long a worker is tried to be told of a cancel, in seconds; it learns of it by its next beat anyway."""
 
-_ACCOUNT: Final = "local"
 _encoder: Final = msgspec.json.Encoder()
 _log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class PredictionPages:
 
     async def get(self, request: Request) -> Response:
         """One prediction, as it is now; with `Prefer: wait` as soon as it has ended, or when the time is up."""
-        prediction = await self._store.get(prediction_id(request))
+        prediction = await self._own(request)
         wait = prefer.wait(request.headers.getlist("prefer"), longest=self._settings.max_wait)
         if wait is None:
             return await self._answer(request, prediction)
@@ -85,16 +86,18 @@ class PredictionPages:
         page = PredictionPage(
             next=f"{base}/v1/predictions?{_further(query, found[PAGE - 1])}" if len(found) > PAGE else None,
             previous=None,
-            results=[view(prediction, base) for prediction in found[:PAGE]],
+            results=[await self._views.listed(prediction, base) for prediction in found[:PAGE]],
         )
         return Response(_encoder.encode(page), media_type="application/json")
 
     async def cancel(self, request: Request) -> Response:
         """End what waits, have what runs stopped by its worker; what has ended stays as it is."""
-        return await self._answer(request, await self.canceled(prediction_id(request)))
+        return await self._answer(request, await self.canceled(prediction_id(request), identity(request)))
 
-    async def canceled(self, unwanted: str) -> Prediction:
+    async def canceled(self, unwanted: str, by: Identity) -> Prediction:
         """This prediction once it is canceled, or its worker is told. Raises PredictionNotFound."""
+        if not by.everything and not by.owns(await self._store.get(unwanted)):
+            raise PredictionNotFound(prediction_id=unwanted)
         worker = await self._store.cancel(unwanted)
         if worker is not None:
             await self._tell(worker, Cancel(unwanted))
@@ -108,8 +111,11 @@ class PredictionPages:
 
     async def delete(self, request: Request) -> Response:
         """Remove all that is known of what has ended."""
-        await self._erasure.erase(await self._store.get(prediction_id(request)))
+        await self._erasure.erase(await self._own(request))
         return Response(status_code=204)
+
+    async def _own(self, request: Request) -> Prediction:
+        return own(request, await self._store.get(prediction_id(request)))
 
     async def _tell(self, worker: str, cancel: Cancel) -> None:
         try:
@@ -145,7 +151,7 @@ def _query(request: Request) -> Query:
     if status is not None and status not in set(Status):
         raise InvalidRequest(reason=f"`status` must be one of {', '.join(Status)}")
     return Query(
-        account=_ACCOUNT,
+        account=of(request),
         before=cursor,
         limit=PAGE + 1,
         status=None if status is None else Status(status),

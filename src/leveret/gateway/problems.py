@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from leveret.errors import BadRequest, LeveretError, MethodNotAllowed, PathNotFound, Unavailable
+from leveret.errors import BadRequest, LeveretError, MethodNotAllowed, PathNotFound, Unauthenticated, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -39,8 +39,17 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 def answer(error: LeveretError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The error as a response."""
-    retry = {"Retry-After": RETRY_AFTER} if isinstance(error, Unavailable) else {}
-    return Response(content(error), error.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+    return Response(content(error), error.status, headers={**_advice(error), **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def _advice(error: LeveretError) -> Mapping[str, str]:
+    match error:
+        case Unavailable():
+            return {"Retry-After": RETRY_AFTER}
+        case Unauthenticated():
+            return {"WWW-Authenticate": 'Bearer realm="leveret"'}
+        case _:
+            return {}
 
 
 def content(error: LeveretError) -> bytes:

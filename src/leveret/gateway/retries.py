@@ -9,8 +9,9 @@ from starlette.responses import Response
 from leveret.core.ports import Predictions
 from leveret.errors import InputRemoved, NotEnded
 from leveret.gateway.catalog import Catalog
+from leveret.gateway.identity import own
+from leveret.gateway.intake import Intake, Wishes
 from leveret.gateway.predictions import prediction_id
-from leveret.gateway.submit import Intake
 from leveret.gateway.views import Views
 
 
@@ -24,20 +25,21 @@ class Retries:
         self._views = views
 
     async def retry(self, request: Request) -> Response:
-        """A new prediction with the input, the priority and the retention of this one, however that has ended."""
-        ended = await self._store.get(prediction_id(request))
+        """A new prediction with the input, the priority, retention and webhook of this one, however that has ended."""
+        ended = own(request, await self._store.get(prediction_id(request)))
         if not ended.status.terminal:
             raise NotEnded(prediction_id=ended.id, state=ended.status)
-        given, removed = await self._views.input(ended)
+        given, removed = await self._views.stored_input(ended)
         if removed:
             raise InputRemoved(prediction_id=ended.id)
         served = await self._catalog.model(ended.model)
-        served.schema.check(given)
-        accepted = await self._intake.accept(
-            served.card, given, priority=ended.priority, limit=None, keep=ended.retention
-        )
-        fresh = replace(accepted.prediction, input=given, input_blob=None)
         base = self._views.base(request)
+        served.schema.check((await self._views.input(ended, base))[0])
+        wishes = Wishes(
+            account=ended.account, priority=ended.priority, keep=ended.retention, webhook=ended.webhook, fresh=True
+        )
+        accepted = await self._intake.accept(served.card, given, wishes)
+        fresh = replace(accepted.prediction, input=given, input_blob=None)
         content = await self._views.prediction(fresh, base)
         headers = {"Location": f"{base}/v1/predictions/{fresh.id}"}
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")

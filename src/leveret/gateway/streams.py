@@ -20,8 +20,11 @@ from leveret.core.events import Entry, Succeeded, encode, name
 from leveret.core.ports import Blobs, Predictions
 from leveret.core.prediction import Prediction
 from leveret.errors import DataRemoved, InvalidRequest, LeveretError
+from leveret.gateway.files.links import Links
+from leveret.gateway.identity import own
 from leveret.gateway.outputs import FIRST, Outputs
 from leveret.gateway.predictions import prediction_id
+from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -39,29 +42,39 @@ _log = structlog.get_logger()
 class Streams:
     """The endpoints of a prediction's events."""
 
-    def __init__(self, *, store: Predictions, blobs: Blobs, waits: Waits, keep_alive: float) -> None:
+    def __init__(
+        self, *, store: Predictions, blobs: Blobs, views: Views, links: Links, waits: Waits, keep_alive: float
+    ) -> None:
         self._store = store
         self._blobs = blobs
+        self._views = views
+        self._links = links
         self._waits = waits
         self._keep_alive = keep_alive
 
     async def events(self, request: Request) -> Response:
         """The entries behind `Last-Event-ID` or `?after=`, as they come; 204 when there will never be another."""
-        prediction = await self._kept(request)
+        prediction = self._unremoved(own(request, await self._store.get(prediction_id(request))))
         after = _after(request)
         if prediction.status.terminal and after and not await self._any(prediction.id, after):
             return Response(status_code=204, headers=_HEADERS)
-        return self._stream(RETRY, self._entries(prediction.id, after))
+        return self._stream(RETRY, self._entries(prediction, after, self._views.base(request)))
 
     async def outputs(self, request: Request) -> Response:
         """The output and the logs as they come, in the form that Replicate's clients read."""
-        prediction = await self._kept(request)
+        prediction = self._unremoved(await self._linked(request))
         outputs = Outputs(last_event_id=request.headers.get("last-event-id", ""))
-        return self._stream(RETRY + FIRST, self._outputs(prediction.id, outputs))
+        return self._stream(RETRY + FIRST, self._outputs(prediction, outputs, self._views.base(request)))
 
-    async def _kept(self, request: Request) -> Prediction:
-        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output."""
+    async def _linked(self, request: Request) -> Prediction:
+        """The prediction, for its account, or for whoever has its link: clients that follow it send no key."""
         prediction = await self._store.get(prediction_id(request))
+        if not await self._links.opens_stream(request.query_params, prediction):
+            own(request, prediction)
+        return prediction
+
+    def _unremoved(self, prediction: Prediction) -> Prediction:
+        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output."""
         if prediction.data_removed:
             raise DataRemoved(prediction_id=prediction.id)
         return prediction
@@ -75,15 +88,18 @@ class Streams:
                 return True
         return False
 
-    async def _entries(self, prediction_id: str, after: int) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._store.follow(prediction_id, after=after)) as log:
+    async def _entries(self, prediction: Prediction, after: int, base: str) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._store.follow(prediction.id, after=after)) as log:
             async for entry in log:
-                yield frame(entry)
+                yield frame(await self._links.in_entry(entry, prediction, base))
 
-    async def _outputs(self, prediction_id: str, outputs: Outputs) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._store.follow(prediction_id, after=outputs.after)) as log:
+    async def _outputs(self, prediction: Prediction, outputs: Outputs, base: str) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._store.follow(prediction.id, after=outputs.after)) as log:
             async for entry in log:
-                if content := outputs.of(entry, large=await self._large(entry)):
+                large = await self._large(entry)
+                if large is not None:
+                    large = await self._links.in_output(large, prediction, base)
+                if content := outputs.of(await self._links.in_entry(entry, prediction, base), large=large):
                     yield content
                 if outputs.done:
                     return

@@ -9,10 +9,8 @@ all the same, and the sweeper publishes it again.
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import AsyncIterable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Final
 
 import msgspec
@@ -23,32 +21,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.config import GatewaySettings
-from leveret.core.blobs import input_key
-from leveret.core.card import Card
-from leveret.core.deadlines import earliest
-from leveret.core.events import Failed
 from leveret.core.lifecycle import fold
 from leveret.core.once import Once, Sent
-from leveret.core.ports import Blobs, Broker, Predictions
-from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, new_id
-from leveret.core.streams import once as at_once
-from leveret.core.wire import CONTENT_TYPE, submitted
+from leveret.core.ports import Predictions
+from leveret.core.prediction import HookEvent, Prediction, Priority, Webhook
+from leveret.core.wire import submitted
 from leveret.errors import (
-    BrokerUnavailable,
-    IdempotencyMismatch,
     InvalidRequest,
     LeveretError,
-    NotEnded,
-    PredictionNotFound,
-    PublishUnconfirmed,
-    Unavailable,
 )
 from leveret.gateway import body, prefer, repeats, retention
+from leveret.gateway.account import of
 from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
-from leveret.gateway.confirmations import Confirmations
+from leveret.gateway.files.inputs import FileInputs
+from leveret.gateway.intake import Accepted, Intake, Wishes
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits, gone
+from leveret.outbound import Guard
 
 _log = structlog.get_logger()
 
@@ -59,23 +49,16 @@ class Submission(Struct, frozen=True):
     input: Raw
     priority: str = Priority.NORMAL
     retention: float | str | None = None
+    reuse: bool = True
+    webhook: str | None = None
+    webhook_events_filter: list[HookEvent] | None = None
+    webhook_completed: str | None = None
 
 
 class VersionedSubmission(Submission, frozen=True, kw_only=True):
     """The body of a POST to /v1/predictions. `version` is `owner/name`, `owner/name:version` or a version's id."""
 
     version: str
-
-
-class Accepted(Struct, frozen=True):
-    """A prediction that is recorded; it is queued as well if the broker has `confirmed` it.
-
-    One that is `repeated` was recorded before, for the same request.
-    """
-
-    prediction: Prediction
-    confirmed: bool
-    repeated: bool = False
 
 
 class Submit:
@@ -86,16 +69,20 @@ class Submit:
         *,
         catalog: Catalog,
         intake: Intake,
+        file_inputs: FileInputs,
         store: Predictions,
         views: Views,
         waits: Waits,
+        guard: Guard,
         settings: GatewaySettings,
     ) -> None:
         self._catalog = catalog
         self._intake = intake
+        self._file_inputs = file_inputs
         self._store = store
         self._views = views
         self._waits = waits
+        self._guard = guard
         self._settings = settings
 
     async def to_model(self, request: Request) -> Response:
@@ -113,19 +100,32 @@ class Submit:
         return await self._submit(request, served, submission, content)
 
     async def accept(
-        self, served: Served, submission: Submission, *, cancel_after: Sequence[str], once: Once | None = None
+        self,
+        served: Served,
+        submission: Submission,
+        *,
+        cancel_after: Sequence[str],
+        account: str,
+        base: str,
+        once: Once | None = None,
     ) -> Accepted:
         """Check it, record it and queue it, however it has come. What is answered has the input as it was given.
 
-        `cancel_after` are the lines of the header of that name; `once` says if it may have been sent before.
+        `cancel_after` are the lines of the header of that name, `base` is what the client's links begin with; `once`
+        says if it may have been sent before.
         """
-        limit = seconds(cancel_after)
-        keep = retention.seconds(submission.retention, longest=self._settings.max_retention)
-        priority = _priority(submission.priority)
-        served.schema.check(submission.input)
-        accepted = await self._intake.accept(
-            served.card, submission.input, priority=priority, limit=limit, keep=keep, once=once
+        wishes = Wishes(
+            account=account,
+            priority=_priority(submission.priority),
+            limit=seconds(cancel_after),
+            keep=retention.seconds(submission.retention, longest=self._settings.max_retention),
+            webhook=self._webhook(submission, base),
+            fresh=not submission.reuse,
         )
+        given, value = submission.input, served.schema.check(submission.input)
+        if served.schema.places.any:
+            given = await self._file_inputs.resolved(served, given, value, account=account, base=base)
+        accepted = await self._intake.accept(served.card, given, wishes, once=once)
         return replace(accepted, prediction=_shown(accepted, submission.input))
 
     async def _read(self, request: Request) -> bytes:
@@ -134,7 +134,12 @@ class Submit:
     async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
         once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
         accepted = await self.accept(
-            served, submission, cancel_after=request.headers.getlist("cancel-after"), once=once
+            served,
+            submission,
+            cancel_after=request.headers.getlist("cancel-after"),
+            account=of(request),
+            base=self._views.base(request),
+            once=once,
         )
         answer = await self._answer(request, accepted)
         if once is not None and once.sent is Sent.UNMARKED and gone(request.receive):
@@ -155,6 +160,16 @@ class Submit:
                     content = await self._result(prediction, base) or content
         return Response(content, 201 if accepted.confirmed else 202, headers=headers, media_type="application/json")
 
+    def _webhook(self, submission: Submission, base: str) -> Webhook | None:
+        """What is to be told of it. Raises UrlForbidden when that can never be called."""
+        url, events = submission.webhook, submission.webhook_events_filter
+        if url is None:
+            url, events = submission.webhook_completed, [HookEvent.COMPLETED]
+        if url is None:
+            return None
+        self._guard.check(url)
+        return Webhook(url, tuple(HookEvent if events is None else dict.fromkeys(events)), base)
+
     async def _result(self, prediction: Prediction, base: str) -> bytes | None:
         """The prediction as it has ended, never as it runs: clients take every status but `starting` for final.
 
@@ -167,139 +182,6 @@ class Submit:
         except LeveretError as error:
             _log.warning("no result for who waits", id=prediction.id, reason=str(error))
             return None
-
-
-class Intake:
-    """Records and queues what is to be run."""
-
-    def __init__(
-        self,
-        *,
-        store: Predictions,
-        broker: Broker,
-        blobs: Blobs,
-        confirmations: Confirmations,
-        inline_limit: int,
-    ) -> None:
-        self._store = store
-        self._broker = broker
-        self._blobs = blobs
-        self._confirmations = confirmations
-        self._inline_limit = inline_limit
-
-    async def accept(
-        self,
-        card: Card,
-        given: Raw,
-        *,
-        priority: Priority,
-        limit: float | None,
-        keep: float | None = None,
-        once: Once | None = None,
-    ) -> Accepted:
-        """A new prediction of this model, canceled after `limit` seconds or the model's own timeouts.
-
-        Its data stays for `keep` seconds after its end, or for as long as the model says, or else the store.
-
-        Or the one that `once` says to be asked for again: whoever has recorded that has queued it, or the sweeper
-        does. Raises BrokerUnavailable or QueueRefused, and then it does not run; StoreUnavailable, and then nobody
-        knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded; or
-        IdempotencyMismatch.
-        """
-        self._check_broker()
-        fresh = await self._fresh(card, given, priority, limit, keep)
-        try:
-            prediction = await self._store.create(fresh, once=once)
-        except IdempotencyMismatch:
-            await self._discard(fresh)
-            raise
-        if prediction.id != fresh.id:
-            await self._discard(fresh)
-            return Accepted(prediction, confirmed=True, repeated=True)
-        return Accepted(prediction, await self._queued(prediction, once))
-
-    async def accept_again(self, prediction: Prediction) -> Accepted:
-        """This prediction, whose id follows from what it repeats: accepting it again changes nothing.
-
-        So it may not end because the broker does not take it now: it stays in the outbox then, and the sweeper queues
-        it. Raises BrokerUnavailable, and then nothing has happened, StoreUnavailable, or BlobNotFound.
-        """
-        self._check_broker()
-        recorded = await self._store.create(await self._with_own_input(prediction))
-        if recorded.status is not Status.STARTING:
-            return Accepted(recorded, confirmed=True)
-        try:
-            await self._broker.publish(recorded)
-        except Unavailable as error:
-            _log.warning("not queued yet", id=recorded.id, model=recorded.model, reason=str(error))
-            return Accepted(recorded, confirmed=False)
-        self._confirmations.add(recorded.id)
-        return Accepted(recorded, confirmed=True)
-
-    def _check_broker(self) -> None:
-        if not self._broker.accepting:
-            raise BrokerUnavailable(reason="it is not connected, or an alarm blocks publishers")
-
-    async def _fresh(
-        self, card: Card, given: Raw, priority: Priority, limit: float | None, keep: float | None
-    ) -> Prediction:
-        """A prediction that nobody knows yet; what is large of it is stored."""
-        now = time.time()
-        prediction_id = new_id(now, os.urandom(10))
-        blob = None
-        if len(memoryview(given)) > self._inline_limit:
-            blob = await self._stored(input_key(prediction_id), at_once(bytes(given)))
-        return Prediction(
-            id=prediction_id,
-            model=card.model,
-            version=card.version,
-            input=given if blob is None else EMPTY,
-            input_blob=blob,
-            created_at=now,
-            priority=priority,
-            retention=keep or card.retention,
-            start_by=earliest(now, limit, card.queue_timeout),
-            deadline=earliest(now, limit, card.total_timeout),
-        )
-
-    async def _discard(self, fresh: Prediction) -> None:
-        """It is not needed. What cannot be removed now is only in nobody's way."""
-        if fresh.input_blob is not None:
-            try:
-                await self._blobs.delete(fresh.input_blob)
-            except Unavailable as error:
-                _log.warning("large input left behind", key=fresh.input_blob.key, reason=str(error))
-
-    async def _forget(self, refused: Prediction) -> None:
-        """Whoever sends it again is not to be answered that it was refused."""
-        await self._discard(refused)
-        with suppress(PredictionNotFound, NotEnded):  # it runs all the same, or somebody has deleted it
-            await self._store.delete(refused)
-
-    async def _with_own_input(self, prediction: Prediction) -> Prediction:
-        """The prediction with a copy of its large input: that of another one goes when that one's time is over."""
-        blob, key = prediction.input_blob, input_key(prediction.id)
-        if blob is None or blob.key == key:
-            return prediction
-        return replace(prediction, input_blob=await self._stored(key, self._blobs.open(blob)))
-
-    async def _stored(self, key: str, content: AsyncIterable[bytes]) -> Blob:
-        return await self._blobs.put(key, content, content_type=CONTENT_TYPE)
-
-    async def _queued(self, prediction: Prediction, once: Once | None) -> bool:
-        """Whether the broker has confirmed it; if not, it stays in the outbox. Raises Unavailable if it was refused."""
-        try:
-            await self._broker.publish(prediction)
-        except PublishUnconfirmed as error:
-            _log.warning("publish unconfirmed", id=prediction.id, model=prediction.model, reason=str(error))
-            return False
-        except Unavailable as error:
-            await self._store.end(prediction.id, Failed(at=time.time(), error=str(error)))
-            if once is not None and once.sent is not Sent.UNMARKED:
-                await self._forget(prediction)
-            raise
-        self._confirmations.add(prediction.id)
-        return True
 
 
 def _shown(accepted: Accepted, given: Raw) -> Prediction:

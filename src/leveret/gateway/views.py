@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -13,8 +14,10 @@ from msgspec.structs import replace
 from starlette.requests import HTTPConnection
 
 from leveret.core.ports import Blobs
-from leveret.core.prediction import EMPTY, NULL, Blob, Means, Prediction, Priority, Status
+from leveret.core.prediction import EMPTY, NULL, Blob, HookEvent, Means, Prediction, Priority, Status
 from leveret.errors import BlobNotFound
+from leveret.gateway.estimates import Estimates, QueueView
+from leveret.gateway.files.links import Links
 
 LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 """Bytes of a prediction in a message; half of what RabbitMQ takes from 4.0 on."""
@@ -72,13 +75,32 @@ class PredictionView(Struct, frozen=True, kw_only=True):
     urls: Urls
     attempt: Annotated[int, Meta(description="how many runs have begun")]
     progress: Annotated[float | None, Meta(description="how far the run says it is, from 0 to 1")]
+    webhook: Annotated[str | UnsetType, Meta(description="the URL that is told what happens to it")] = UNSET
+    webhook_events_filter: Annotated[
+        tuple[HookEvent, ...] | UnsetType, Meta(description="of which events that is told")
+    ] = UNSET
+    queue: QueueView | UnsetType = UNSET
+    reused: Annotated[
+        str | UnsetType, Meta(description="the prediction whose output this is; the model was not run again")
+    ] = UNSET
 
 
 class Views:
     """Makes the views: fills in what is kept as blobs, and links to the address that the client knows."""
 
-    def __init__(self, *, blobs: Blobs, base_url: str) -> None:
+    def __init__(
+        self,
+        *,
+        blobs: Blobs,
+        links: Links,
+        base_url: str,
+        estimates: Estimates | None = None,
+        signed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._blobs = blobs
+        self._links = links
+        self._estimates = estimates
+        self._signed = signed
         self._base_url = base_url.rstrip("/")
 
     def base(self, request: HTTPConnection) -> str:
@@ -92,10 +114,19 @@ class Views:
         output that is gone raises BlobNotFound, since a success with nothing in it would be taken for the result.
         """
         if prediction.data_removed or (prediction.input_blob is None and prediction.output_blob is None):
-            return _encoder.encode(view(prediction, base))
-        input_, removed = await self.input(prediction)
+            return _encoder.encode(await self.listed(prediction, base))
+        input_, removed = await self.input(prediction, base)
         output = await self._whole(prediction.output, prediction.output_blob)
-        return _encoder.encode(view(replace(prediction, input=input_, output=output), base, data_removed=removed))
+        whole = replace(prediction, input=input_, output=output)
+        shown = _view(whole, base, queue=self._queue(prediction), data_removed=removed)
+        return _encoder.encode(await self._linked(shown, prediction, base))
+
+    async def listed(self, prediction: Prediction, base: str) -> PredictionView:
+        """The prediction as it stands in a list: what is kept as blobs stays empty."""
+        return await self._linked(_view(prediction, base, queue=self._queue(prediction)), prediction, base)
+
+    def _queue(self, prediction: Prediction) -> QueueView | UnsetType:
+        return UNSET if self._estimates is None else self._estimates.place(prediction) or UNSET
 
     async def message(self, prediction: Prediction) -> bytes:
         """The prediction for a message: whole, or without its data if these are too large or gone.
@@ -107,14 +138,30 @@ class Views:
             if len(content) <= LARGEST_MESSAGE:
                 return content
         bare = replace(prediction, input=EMPTY, input_blob=None, output=NULL, output_blob=None, logs="")
-        return _encoder.encode(view(bare, self._base_url, data_removed=True))
+        return _encoder.encode(_view(bare, self._base_url, data_removed=True))
 
-    async def input(self, prediction: Prediction) -> tuple[Raw, bool]:
+    async def input(self, prediction: Prediction, base: str) -> tuple[Raw, bool]:
         """The whole input, and whether it is gone, and so is shown empty."""
+        given, removed = await self.stored_input(prediction)
+        return self._links.in_input(given, base), removed
+
+    async def stored_input(self, prediction: Prediction) -> tuple[Raw, bool]:
+        """The same with its files as a worker finds them."""
         try:
             return await self._whole(prediction.input, prediction.input_blob), prediction.data_removed
         except BlobNotFound:
             return EMPTY, True
+
+    async def _linked(self, shown: PredictionView, prediction: Prediction, base: str) -> PredictionView:
+        """The same, with links to the files in it, and to its stream where others need a key."""
+        if self._signed():
+            shown = replace(shown, urls=replace(shown.urls, stream=await self._links.stream(prediction, base)))
+        input_, output = self._links.in_input(shown.input, base), shown.output
+        if output is not NULL:
+            output = await self._links.in_output(output, prediction, base)
+        if input_ is shown.input and output is shown.output:
+            return shown
+        return replace(shown, input=input_, output=output)
 
     async def _whole(self, inline: Raw, blob: Blob | None) -> Raw:
         """The value, from its blob if it has one. Raises BlobNotFound."""
@@ -123,8 +170,15 @@ class Views:
         return Raw(b"".join([chunk async for chunk in self._blobs.open(blob)]))
 
 
-def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> PredictionView:
-    """The prediction as clients see it; what is kept as blobs stays empty."""
+def moment(at: float) -> str:
+    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
+    within = min(max(0.0, at), _LAST)
+    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _view(
+    prediction: Prediction, base: str, *, queue: QueueView | UnsetType = UNSET, data_removed: bool = False
+) -> PredictionView:
     return PredictionView(
         id=prediction.id,
         model=prediction.model,
@@ -147,13 +201,11 @@ def view(prediction: Prediction, base: str, *, data_removed: bool = False) -> Pr
         urls=_urls(base, prediction.id),
         attempt=prediction.attempt,
         progress=prediction.progress,
+        webhook=UNSET if prediction.webhook is None else prediction.webhook.url,
+        webhook_events_filter=UNSET if prediction.webhook is None else prediction.webhook.events,
+        queue=queue,
+        reused=prediction.reused or UNSET,
     )
-
-
-def moment(at: float) -> str:
-    """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
-    within = min(max(0.0, at), _LAST)
-    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _logs(prediction: Prediction) -> str:

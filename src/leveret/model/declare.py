@@ -47,6 +47,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_memory: Annotated[int, Meta(ge=1)] | None = None
     max_predictions_per_process: Annotated[int, Meta(ge=1)] | None = None
     retention: Timeout | None = None
+    reuse: Timeout | None = None
 
 
 class Given(TypedDict, total=False):
@@ -91,6 +92,10 @@ class Given(TypedDict, total=False):
 
     retention: float
     """How long after its end a prediction's data is kept, in seconds; in place of the stores' own setting."""
+
+    reuse: float
+    """For how long, in seconds from when its run began, an output answers other predictions with the same input. Those
+    that come while it runs wait for it. For models whose output follows from their input."""
 
 
 T = TypeVar("T", bound=Target)

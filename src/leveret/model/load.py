@@ -6,15 +6,17 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 from msgspec import Struct
 
 from leveret.errors import ModelLoadError
-from leveret.model import where
+from leveret.model import cog, where
 from leveret.model.declare import Options, default_options, options_of
 from leveret.model.schema import Inputs, UnfitType, output_schema
 from leveret.model.signature import HEALTHCHECK, PREDICT, SETUP, read
@@ -71,12 +73,27 @@ class Model(Struct, frozen=True, kw_only=True):
 def load(target: str) -> Model:
     """The model that `file.py`, `file.py:name`, `package.module` or `package.module:name` names.
 
-    Without a name it is the only one that `@model` marks there. Raises ModelLoadError.
+    Without a name it is the only one that `@model` marks there. A folder with a cog.yaml is a target, too. Raises
+    ModelLoadError.
     """
+    if (Path(target) / cog.MANIFEST).is_file():
+        return _cog(Path(target).resolve())
     place, _, name = target.partition(":")
     module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
     chosen = _named(module, name) if name else _only(module, place)
     return _model(chosen, options_of(chosen) or default_options(chosen), module)
+
+
+def _cog(folder: Path) -> Model:
+    """The predictor in a folder of Cog, which becomes the working directory: such predictors read their files there."""
+    said = cog.manifest(folder)
+    os.chdir(folder)
+    module = _from_file(said.file)
+    predictor = _named(module, said.name)
+    options = msgspec.structs.replace(default_options(predictor), name=said.model)
+    if (most := cog.concurrency(predictor, said)) > 1:
+        options = msgspec.structs.replace(options, concurrency=most)
+    return _model(cog.adapted(predictor), options, module)
 
 
 def _model(target: Target, options: Options, module: ModuleType) -> Model:

@@ -16,7 +16,9 @@ from pydantic_core import ErrorDetails, core_schema, to_json
 from typing_extensions import TypedDict
 
 from leveret.errors import InvalidInput
-from leveret.model.file import File
+from leveret.model.annotations import mapped
+from leveret.model.exchange import Exchange
+from leveret.model.file import File, InPath
 from leveret.model.signature import NOTHING, Input
 
 Arguments: TypeAlias = dict[str, object]
@@ -24,6 +26,9 @@ Arguments: TypeAlias = dict[str, object]
 
 LISTED: Final = 20
 """How many problems an error lists; it counts the others."""
+
+_PATH: Final = b'"format":"path"'
+"""What a path has become that stands inside of a class: it would be a path on the worker's disk."""
 
 _CONFIG: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -43,10 +48,13 @@ class Inputs:
         adapter, self.schema = _compiled(inputs)
         self._check = adapter.validator.validate_json
 
-    def arguments(self, data: bytes) -> Arguments:
-        """The keyword arguments that the JSON in `data` stands for. Raises InvalidInput."""
+    def arguments(self, data: bytes, exchange: Exchange | None = None) -> Arguments:
+        """The keyword arguments that the JSON in `data` stands for; its files come by the exchange.
+
+        Raises InvalidInput.
+        """
         try:
-            arguments: Arguments = self._check(data)
+            arguments: Arguments = self._check(data, context=exchange)
         except ValidationError as error:
             problems = [_problem(details) for details in error.errors(include_url=False)[:LISTED]]
             if error.error_count() > LISTED:
@@ -57,7 +65,7 @@ class Inputs:
 
 def output_schema(returns: object, *, streams: bool) -> bytes:
     """The schema of an output; anything fits where there is no annotation, or one that pydantic does not know."""
-    one = object if returns is NOTHING else File if returns in (bytes, Path) else returns
+    one = object if returns is NOTHING else mapped(returns, _put_out)
     if not streams:
         return to_json(_described(one))
     schema = _described(list[one])  # type: ignore[valid-type]  # a type that is known at run time only
@@ -66,6 +74,17 @@ def output_schema(returns: object, *, streams: bool) -> bytes:
     if items.get("type") == "string" and "format" not in items:
         schema["x-cog-array-display"] = "concatenate"
     return to_json(schema)
+
+
+def _put_out(annotation: object) -> object:
+    """What is written as a file is described as one."""
+    picture = getattr(annotation, "__module__", "") == "PIL.Image"
+    return File if annotation in (bytes, Path) or picture else annotation
+
+
+def _taken(annotation: object) -> object:
+    """A path in an input is a file, too: never one that a client can name."""
+    return Annotated[Path, InPath()] if annotation is Path else annotation
 
 
 class _Generator(GenerateJsonSchema):
@@ -90,7 +109,7 @@ def _compiled(inputs: Sequence[Input]) -> tuple[TypeAdapter[Arguments], bytes]:
         fields = {one.name: _field(one) for one in inputs}
         typed = with_config(_CONFIG)(TypedDict("Input", fields))  # type: ignore[operator]  # made at run time
         adapter: TypeAdapter[Arguments] = TypeAdapter(typed)
-        return adapter, to_json(adapter.json_schema(schema_generator=_Generator))
+        return adapter, _without_paths(to_json(adapter.json_schema(schema_generator=_Generator)))
     except _UNFIT as error:
         if len(inputs) > 1:
             for one in inputs:
@@ -98,13 +117,19 @@ def _compiled(inputs: Sequence[Input]) -> tuple[TypeAdapter[Arguments], bytes]:
         cause = error.message.partition(". ")[0]
         raise UnfitType(
             f"the type of the parameter `{inputs[0].name}` has no form in JSON ({cause}); use numbers, bool, str, "
-            "list, dict, Literal, an Enum, a dataclass, a pydantic model or leveret.File"
+            "list, dict, Literal, an Enum, a dataclass, a pydantic model or, also inside of these, leveret.File"
         ) from error
+
+
+def _without_paths(schema: bytes) -> bytes:
+    if _PATH in schema:
+        raise PydanticUserError("a client could name any file in it", code=None)
+    return schema
 
 
 def _field(one: Input) -> object:
     """The annotation with its default inside, which may also be given there or as `= Field(…)`."""
-    annotation, default = one.annotation, one.default
+    annotation, default = mapped(one.annotation, _taken), one.default
     if isinstance(default, FieldInfo):
         annotation = Annotated[annotation, default]
     elif default is not NOTHING:

@@ -46,7 +46,7 @@ class RedisServer:
         self._fsync = fsync
         self._program = shutil.which("redis-server") or shutil.which("valkey-server")
         self._folder = tempfile.TemporaryDirectory(prefix="leveret-redis-")
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -123,7 +123,7 @@ class RedisServer:
         return path.read_text(errors="replace") if path.is_file() else "(nothing)"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A free port outside of the range from which the system takes the ports of clients.
 
     In that range a client that tries to reconnect while the server is down can get connected to itself, and others can

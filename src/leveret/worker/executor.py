@@ -29,17 +29,22 @@ from leveret.core import deadlines
 from leveret.core.blobs import output_key
 from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
 from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, RetryWanted, Returned, Stopped
+from leveret.core.places import Places
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
-from leveret.core.prediction import Means
+from leveret.core.prediction import Means, Prediction
 from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import BlobDamaged, BlobNotFound, LeveretError
+from leveret.errors import InputUnreadable, LeveretError
 from leveret.worker.connection import FromRun
-from leveret.worker.frames import Chunks, Ended, Item, Progressed, Wrote
+from leveret.worker.frames import Chunks, Ended, Item, Progressed, Ready, Wrote
 from leveret.worker.hand import LOST_RECORD, Hand, Held, Unwanted
+from leveret.worker.inputs import Inputs
+from leveret.worker.leaders import Leaders
+from leveret.worker.outputs import Outputs
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
+from leveret.worker.spool import Spool
 
 T = TypeVar("T")
 Judged: TypeAlias = tuple[Held, Verdict]
@@ -59,13 +64,20 @@ class Executor:
         *,
         runs: Runs,
         blobs: Blobs,
+        inputs: Inputs,
+        spool: Spool,
         hand: Hand,
+        leaders: Leaders,
         settings: WorkerSettings,
         learn: Callable[[float], None],
     ) -> None:
         self._runs = runs
         self._blobs = blobs
+        self._spool = spool
+        self._inputs = inputs
+        self._outputs = Outputs(blobs=blobs, spool=spool, patience=hand.lease)
         self._hand = hand
+        self._leaders = leaders
         self._settings = settings
         self._learn = learn
 
@@ -91,19 +103,42 @@ class Executor:
         finally:
             for held in batch:
                 await self._hand.give_back(held, delay=OUTAGE_DELAY)
+                await self._spool.clear(held.run)
 
     async def _see_through(
         self, batch: Sequence[Held], process: ModelProcess, *, most: int, claimed: Callable[[], None] | None
     ) -> None:
+        if process.ready.reuse is not None:
+            batch = await self._reused(batch, process.ready, most=most)
         ours = await self._claim(batch, most=most)
-        items = await self._drop(await self._open(ours))
+        items = await self._drop(await self._open(ours, self._inputs.places(process.ready.input_schema)))
         if claimed is not None:
             claimed()
         async with aclosing(process.run(items)) as run:
-            async for said in run:
+            async for frames in run:
+                said = await self._outputs.stored(frames)
                 await self._report(said)
                 judged = await self._judge(said)
                 await self._settle(judged)
+
+    async def _reused(self, batch: Sequence[Held], ready: Ready, *, most: int) -> list[Held]:
+        """Those that have to be run. The others get the output of one that asked for the same, or wait for it."""
+        found = await self._leaders.sort(batch, ready)
+        for held, delay in found.waiting:
+            await self._hand.give_back(held, delay=delay)
+        leaders = {held.run.id: leader for held, leader in found.led}
+        ours = await self._claim([held for held, _ in found.led], most=most)
+        await self._settle(await _together(self._copy(held, leaders[held.run.id], ready) for held in ours))
+        return found.leading
+
+    async def _copy(self, held: Held, leader: Prediction, ready: Ready) -> Judged:
+        try:
+            said, end = await self._leaders.copied(leader, held.run, streams=ready.streams)
+        except LeveretError as error:
+            return held, Again(_uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY))
+        if said:
+            await self._append(held, said)
+        return held, Finish(end)
 
     async def _claim(self, batch: Sequence[Held], *, most: int) -> list[Held]:
         """Those that are ours to run. Of what runs already a guard is kept: it comes again when that has ended."""
@@ -122,10 +157,10 @@ class Executor:
                     await self._hand.give_back(held, delay=delay)
         return [held for held in fresh if held.alive]
 
-    async def _open(self, claimed: Sequence[Held]) -> list[Item]:
-        """The inputs: in the message, or among the blobs. A run whose input cannot be had ends here."""
-        inline, apart = _split(claimed, lambda held: held.prediction.input_blob is None)
-        fetched = await _together(self._fetch(held) for held in apart)
+    async def _open(self, claimed: Sequence[Held], places: Places) -> list[Item]:
+        """The inputs: in the message, or among the blobs, with their files. A run that cannot have its ends here."""
+        inline, apart = _split(claimed, lambda held: held.prediction.input_blob is None and not places.any)
+        fetched = await _together(self._fetch(held, places) for held in apart)
         return [self._item(held, bytes(held.prediction.input)) for held in inline] + [one for one in fetched if one]
 
     async def _drop(self, items: Sequence[Item]) -> list[Item]:
@@ -210,15 +245,15 @@ class Executor:
             lambda: self._runs.claim(predictions, worker=self._hand.worker, lease=self._hand.lease, most=most)
         )
 
-    async def _fetch(self, held: Held) -> Item | None:
-        blob, attempt, now = held.prediction.input_blob, held.run.attempt, time.time()
-        assert blob is not None  # noqa: S101 - this is why it is fetched
+    async def _fetch(self, held: Held, places: Places) -> Item | None:
         try:
-            return self._item(held, b"".join([chunk async for chunk in self._blobs.open(blob)]))
-        except (BlobNotFound, BlobDamaged) as error:
-            await self._settle([(held, Finish(Failed(now, f"the input cannot be read: {error}", attempt)))])
-        except LeveretError as error:
-            await self._settle([(held, Again(_uncharged(held, str(error), at=now, delay=OUTAGE_DELAY)))])
+            content = await self._inputs.read(held.prediction, held.run, places, wanted=lambda: held.unwanted is None)
+            return self._item(held, content)
+        except InputUnreadable as error:
+            await self._settle([(held, Finish(Failed(time.time(), str(error), held.run.attempt)))])
+        except (LeveretError, OSError) as error:
+            reset = _uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY)
+            await self._settle([(held, Again(reset))])
         return None
 
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:

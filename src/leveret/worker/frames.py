@@ -73,6 +73,7 @@ class Ready(Struct, frozen=True, tag="ready", kw_only=True):
     queue_timeout: float | None = None
     total_timeout: float | None = None
     retention: float | None = None
+    reuse: float | None = None
     concurrency: int = 1
     timeout: float | None = None
     max_memory: int | None = None

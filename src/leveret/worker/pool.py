@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import structlog
@@ -33,12 +34,13 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Pool:
     """Keeps the model processes, and a consumer for each."""
 
-    def __init__(self, *, target: str, settings: WorkerSettings, consuming: Consuming) -> None:
+    def __init__(self, *, target: str, spool: Path, settings: WorkerSettings, consuming: Consuming) -> None:
         devices = [device.strip() for device in settings.devices.split(",") if device.strip()]
         self._changed = asyncio.Event()
         self._runners = [
             _Runner(
                 target=target,
+                spool=spool,
                 settings=settings,
                 device=devices[number % len(devices)] if devices else None,
                 consuming=consuming,
@@ -104,6 +106,7 @@ class _Runner:
         self,
         *,
         target: str,
+        spool: Path,
         settings: WorkerSettings,
         device: str | None,
         consuming: Consuming,
@@ -114,6 +117,7 @@ class _Runner:
         self.model: Ready | None = None
         self.problem: str | None = None
         self._target = target
+        self._spool = spool
         self._settings = settings
         self._device = device
         self._consuming = consuming
@@ -158,7 +162,11 @@ class _Runner:
         """Whether the process has begun a run."""
         try:
             async with ModelProcess.started(
-                self._target, device=self._device, settings=self._settings, on_loaded=self._loaded
+                self._target,
+                device=self._device,
+                spool=self._spool,
+                settings=self._settings,
+                on_loaded=self._loaded,
             ) as process:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
                 self._has_served = True

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -84,16 +85,18 @@ class ModelProcess(asyncio.SubprocessProtocol):
         target: str,
         *,
         device: str | None = None,
+        spool: Path | None = None,
         settings: WorkerSettings = DEFAULTS,
         on_loaded: Callable[[Ready], None] = lambda ready: None,
     ) -> AsyncIterator[ModelProcess]:
         """A model process that is set up and healthy; it has ended when the block is left.
 
         Raises ModelLoadError, SetupFailed, Unhealthy. `on_loaded` is told of the model as soon as it is loaded, so
-        that it is known even if its setup fails.
+        that it is known even if its setup fails. Files are handed over in the folder `spool`; without one they are
+        data: URLs.
         """
         self = cls(settings=settings, on_loaded=on_loaded)
-        await self._start(target, device)
+        await self._start(target, device, spool)
         self._gauge = Gauge(self.pid, exceeded=self._exceeded)
         self._gauge.limit(settings.max_memory)
         try:
@@ -222,7 +225,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
             means = Means.KILLED
         asyncio.get_running_loop().call_later(grace, self._insist, run, means, grace)
 
-    async def _start(self, target: str, device: str | None) -> None:
+    async def _start(self, target: str, device: str | None, spool: Path | None) -> None:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -230,7 +233,7 @@ class ModelProcess(asyncio.SubprocessProtocol):
             try:
                 self._process, _ = await loop.subprocess_exec(
                     lambda: self,
-                    *(sys.executable, "-m", CHILD, str(theirs.fileno()), target),
+                    *(sys.executable, "-m", CHILD, str(theirs.fileno()), target, str(spool or "")),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=None,
                     stderr=None,

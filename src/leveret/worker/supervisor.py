@@ -16,20 +16,27 @@ import structlog
 from msgspec import Raw
 from structlog.typing import FilteringBoundLogger
 
-from leveret.config import WorkerSettings
+from leveret.config import OutboundSettings, WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
-from leveret.core.ports import Blobs, Broker, Registry, Running, Runs
+from leveret.core.ports import Blobs, Broker, Registry, Running
 from leveret.core.prediction import Prediction
 from leveret.errors import Unavailable, Undecodable, UsageError
+from leveret.outbound import Fetcher, Guard
+from leveret.reuse import Reuse
 from leveret.worker.batcher import Pace
 from leveret.worker.consumer import Consumer
 from leveret.worker.executor import Executor
 from leveret.worker.frames import Ready
 from leveret.worker.hand import Hand
+from leveret.worker.inputs import Inputs
+from leveret.worker.leaders import Leaders, LedRuns
 from leveret.worker.patience import insist
 from leveret.worker.pool import Pool
 from leveret.worker.process import ModelProcess
+from leveret.worker.spool import Spool
+
+DEFAULTS: Final = OutboundSettings()
 
 FAREWELL: Final = 1.0
 """Seconds that taking leave may take; without it the presence runs out with its lease."""
@@ -56,9 +63,10 @@ class Worker:
         target: str,
         settings: WorkerSettings,
         broker: Broker,
-        runs: Runs,
+        runs: LedRuns,
         registry: Registry,
         blobs: Blobs,
+        outbound: OutboundSettings = DEFAULTS,
         admit: Callable[[str], None] = lambda model: None,
         reply: Callable[[Prediction], None] = lambda prediction: None,
     ) -> None:
@@ -75,14 +83,25 @@ class Worker:
         self._registry = registry
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop, reply=reply)
         self._pace = Pace()
-        self._executor = Executor(runs=runs, blobs=blobs, hand=self._hand, settings=settings, learn=self._pace.learn)
-        self._pool = Pool(target=target, settings=settings, consuming=self._consumer)
+        self._spool = Spool(settings.spool_dir)
+        self._executor = self._execution(runs, blobs, outbound)
+        self._pool = Pool(target=target, spool=self._spool.path, settings=settings, consuming=self._consumer)
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until drained. Raises UsageError, such as ModelLoadError when the target does not load."""
+        with self._spool.held():
+            await self._serve()
+
+    def drain(self) -> None:
+        """Finish within the grace; called again: hand everything back at once."""
+        if self._draining.is_set():
+            self._hurrying.set()
+        self._draining.set()
+
+    async def _serve(self) -> None:
         mistake: UsageError | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -95,12 +114,6 @@ class Worker:
             mistake = _first(errors)
         if mistake is not None:
             raise mistake
-
-    def drain(self) -> None:
-        """Finish within the grace; called again: hand everything back at once."""
-        if self._draining.is_set():
-            self._hurrying.set()
-        self._draining.set()
 
     async def _show_presence(self) -> None:
         """Announce the card once it is known whether the model can be set up, then show signs of life; take leave.
@@ -130,7 +143,7 @@ class Worker:
             await self._pool.changes()
         self._admit(model.model)
         self.loaded.set()
-        return _card(model)
+        return _card(model, processes=self._settings.processes)
 
     async def _beat(self, card: Card) -> None:
         try:
@@ -168,6 +181,20 @@ class Worker:
                 await self._hurrying.wait()
         self._pool.hand_back("its worker was stopped")
 
+    def _execution(self, runs: LedRuns, blobs: Blobs, outbound: OutboundSettings) -> Executor:
+        settings = self._settings
+        fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)
+        return Executor(
+            runs=runs,
+            blobs=blobs,
+            inputs=Inputs(blobs=blobs, spool=self._spool, fetcher=fetcher),
+            spool=self._spool,
+            hand=self._hand,
+            leaders=Leaders(Reuse(store=runs, blobs=blobs, inline_limit=settings.inline_limit)),
+            settings=settings,
+            learn=self._pace.learn,
+        )
+
     def _consumer(self, process: ModelProcess) -> Consumer:
         return Consumer(
             process,
@@ -179,7 +206,7 @@ class Worker:
         )
 
 
-def _card(ready: Ready) -> Card:
+def _card(ready: Ready, *, processes: int) -> Card:
     return Card(
         model=ready.model,
         version=ready.version,
@@ -187,10 +214,12 @@ def _card(ready: Ready) -> Card:
         output_schema=Raw(ready.output_schema),
         description=ready.description,
         batch=ready.batch,
+        slots=processes * ready.batch * ready.concurrency,
         streams=ready.streams,
         queue_timeout=ready.queue_timeout,
         total_timeout=ready.total_timeout,
         retention=ready.retention,
+        reuse=ready.reuse,
         announced_at=time.time(),
     )
 

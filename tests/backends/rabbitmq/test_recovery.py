@@ -19,6 +19,7 @@ from tests.backends.rabbitmq.views import (
     plain_channel,
     published,
     seen_all,
+    sent,
 )
 
 pytestmark = pytest.mark.slow
@@ -141,6 +142,35 @@ async def test_a_consumption_that_starts_before_the_queues_makes_them(broker: Ra
         await eventually(published(broker, 1), True)
 
         assert prediction(1) == (await waiting).prediction
+
+
+async def test_errands_go_on_after_their_connection_was_closed(broker: RabbitBroker, server: RabbitServer) -> None:
+    await broker.send(b"1")
+
+    async with broker.errands(capacity=1) as errands:
+        held = await anext(errands)
+        await asyncio.to_thread(server.ctl, "close_all_connections", "a test")
+        again = await asyncio.wait_for(anext(errands), PATIENCE)
+        held.ack()
+        again.ack()
+        await eventually(sent(broker, b"2"), True)
+        following = await asyncio.wait_for(anext(errands), PATIENCE)
+
+    assert [b"1", b"2"] == [again.body, following.body]
+
+
+async def test_a_queue_of_errands_that_was_deleted_is_made_and_consumed_again(
+    broker: RabbitBroker, server: RabbitServer, namespace: str
+) -> None:
+    await broker.send(b"1")
+
+    async with broker.errands(capacity=1) as errands:
+        (await anext(errands)).ack()
+        with plain_channel(server) as channel:
+            channel.queue_delete(f"{namespace}.webhooks")
+        await eventually(sent(broker, b"2"), True)
+
+        assert b"2" == (await asyncio.wait_for(anext(errands), PATIENCE)).body
 
 
 async def test_a_broker_that_blocks_publishers_is_unavailable_at_once(

@@ -47,6 +47,19 @@ async def blocked(server: RabbitServer, broker: RabbitBroker) -> AsyncIterator[N
         await asyncio.to_thread(server.ctl, "set_vm_memory_high_watermark", "0.4")
 
 
+def sent(broker: RabbitBroker, errand: bytes) -> Probe:
+    """Whether the errand could be sent."""
+
+    async def probe() -> bool:
+        try:
+            await broker.send(errand)
+        except Unavailable:
+            return False
+        return True
+
+    return probe
+
+
 def accepting(broker: RabbitBroker) -> Probe:
     async def probe() -> bool:
         return broker.accepting

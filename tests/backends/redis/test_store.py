@@ -18,7 +18,8 @@ from leveret.backends.redis.store import RedisStore
 from leveret.core.events import Canceled, Ending, Failed, Why
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Finished, Query, Running
-from leveret.core.prediction import Status
+from leveret.core.prediction import HookEvent, Status, Webhook
+from leveret.core.webhooks import Call
 from leveret.testing.conformance.arrange import (
     LONG,
     a_prediction,
@@ -54,7 +55,7 @@ async def test_nothing_is_left_of_what_has_ended(store: RedisStore, line: Batche
         await store.end(left, canceled())
 
     kinds = {key.split(b":")[1] for key in await keys(line, namespace)}
-    assert kinds == {b"p", b"e", b"account", b"expiry"}
+    assert kinds == {b"p", b"e", b"account", b"expiry", b"lines"}  # one hash of lines, however many there were
 
 
 async def test_what_loses_its_data_while_it_is_read_is_shown_without_and_harms_no_list(store: RedisStore) -> None:
@@ -164,7 +165,7 @@ async def test_the_same_call_twice_is_the_same_as_once(line: Batcher, namespace:
         answers += (first, await ask(line, *step))
         assert await state(line, namespace) == before
 
-    assert answers[0::2] == [0, 1, [1, 0, b""], 1, 1, 1, [2, 1, b""], b"w2", 2, 1, 0]
+    assert answers[0::2] == [[0, 1], 1, [1, 0, b""], 1, 1, 1, [2, 1, b""], b"w2", 2, 1, 0]
     assert answers[1::2] == [-1, *answers[2::2]]
 
 
@@ -210,11 +211,14 @@ async def test_a_search_looks_further_until_its_page_is_full(
 
 async def test_nothing_at_all_is_left_of_what_is_forgotten(store: RedisStore, line: Batcher, namespace: str) -> None:
     once = Once("k1", Sent.NAMED, LONG)
-    created = await store.create(replace(a_prediction(), deadline=time.time() + LONG), once=once)
+    hook = Webhook("https://example.com/")
+    call = Call(at=1.7e9, event=HookEvent.COMPLETED, webhook_id="m1", attempt=1, seconds=0.1, status=200)
+    created = await store.create(replace(a_prediction(), deadline=time.time() + LONG, webhook=hook), once=once)
     run = await claimed(store, created)
     await append(store, run, 1, output(run))
     await settle(store, run, succeeded(run))
-    deleted = await store.create(a_prediction())
+    await store.called(run.id, call, told=9)
+    deleted = await store.create(replace(a_prediction(), webhook=hook))
     await store.end(deleted.id, Failed(at=time.time(), error="no", dead=Why.UNDELIVERABLE))
     await store.delete(await store.get(deleted.id))
 
@@ -222,7 +226,7 @@ async def test_nothing_at_all_is_left_of_what_is_forgotten(store: RedisStore, li
     await store.remove_data([ended])
     await store.remove_records([ended, deleted])
 
-    assert await keys(line, namespace) == []
+    assert await keys(line, namespace) == [f"{namespace}:lines".encode()]  # the counts, of the model and not of these
 
 
 async def test_what_clients_may_send_again_is_forgotten_by_redis_itself(

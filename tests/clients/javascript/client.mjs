@@ -49,6 +49,30 @@ const steps = {
     return sizes[0];
   },
   search: async () => (await replicate.models.search("says hello")).results.map((model) => model.name),
+  files: async () => {
+    const hare = new File([input.content], "hare.txt", { type: "text/plain" });
+    const file = await replicate.files.create(hare, { for: "a test" });
+    const found = await replicate.files.get(file.id);
+    const { results } = await replicate.files.list();
+    const content = await (await fetch(file.urls.download)).text();
+    const deleted = await replicate.files.delete(file.id);
+    const gone = await failure(replicate.files.get(file.id));
+    return { file, found, listed: results.map(({ id }) => id), content, deleted, gone };
+  },
+  turn: async () => {
+    const content = Buffer.from(input.content);
+    const files = { buffer: content, blob: new Blob([content]), data: `data:;base64,${content.toString("base64")}` };
+    const turned = {};
+    for (const [name, file] of Object.entries(files)) {
+      const output = await replicate.run("local/turn", { input: { file } });
+      turned[name] = await (await fetch(output, { redirect: "error" })).text();
+    }
+    return turned;
+  },
+  film: async () => {
+    const links = await replicate.run("local/film", { input });
+    return Promise.all(links.map(async (link) => (await fetch(link)).text()));
+  },
   deployment: async () => {
     const prediction = await replicate.deployments.predictions.create("local", "greet", { input });
     return (await replicate.wait(prediction)).output;

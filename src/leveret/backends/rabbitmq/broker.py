@@ -15,13 +15,14 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 from leveret.backends.rabbitmq import rejected
 from leveret.backends.rabbitmq.connection import Connection, connect, hosts
 from leveret.backends.rabbitmq.consumer import Consumer
+from leveret.backends.rabbitmq.errands import RabbitErrands
 from leveret.backends.rabbitmq.fetcher import Fetcher
 from leveret.backends.rabbitmq.inbox import Inbox
 from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.listener import Listener
 from leveret.backends.rabbitmq.publisher import Message, NoQueue, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
-from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, MAX_LENGTH, NOT_FOUND, Topology
+from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, ERRANDS, MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
 from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction, ReplyTo
@@ -49,6 +50,7 @@ class RabbitBroker:
         self._topology = topology
         self._publishers = publishers
         self._connections = connections
+        self._errands_sent = itertools.count()
 
     @property
     def accepting(self) -> bool:
@@ -162,6 +164,24 @@ class RabbitBroker:
                 async with asyncio.timeout(FIRST_CONTACT):
                     await listener.listening.wait()
             yield listener
+
+    async def send(self, errand: bytes, *, delay: float = 0.0) -> None:
+        """Queue it, durably, once about `delay` seconds have passed; returns after the broker's confirm.
+
+        Raises BrokerUnavailable (nothing was sent), QueueRefused (not queued) or PublishUnconfirmed (unknown).
+        """
+        properties = BasicProperties(
+            content_type=wire.CONTENT_TYPE, delivery_mode=_PERSISTENT, message_id=str(next(self._errands_sent))
+        )
+        place = self._topology.rung(delay) if delay > 0 else self._topology.exchange
+        await self._publisher().publish(Message(place, ERRANDS, errand, properties, ERRANDS))
+
+    @asynccontextmanager
+    async def errands(self, *, capacity: int) -> AsyncIterator[RabbitErrands]:
+        """Take them, holding at most `capacity` that have not ended. On leaving, those go back."""
+        errands = RabbitErrands(capacity=capacity, connections=self._connections, topology=self._topology)
+        async with beside(keep_trying(errands.attempt, what="to consume errands")):
+            yield errands
 
     def _publisher(self) -> Publisher:
         publisher = self._publishers.value

@@ -1,6 +1,7 @@
 """The topology: which exchanges and queues there are. Only arguments that every RabbitMQ from 3.10 on knows.
 
 exchange {ns}          direct ──{owner}.{name}.{lane}──▶ queue {ns}.{owner}.{name}.{lane}, four for each model
+                       ──webhooks──▶ queue {ns}.webhooks, the errands
 exchange {ns}.retry.5  fanout ──▶ queue {ns}.retry.5 ──after 5 s──▶ exchange {ns}, routing key kept
 exchange {ns}.dead     fanout ──▶ queue {ns}.dead, what was rejected or came back too often, for the sweeper
 exchange {ns}.control  direct ──{worker}──▶ the worker's own queue
@@ -29,8 +30,11 @@ RUNG_MAX_LENGTH: Final = 1_000_000
 DELIVERY_LIMIT: Final = 50
 """Deliveries of one message. Before 4.3 every give-back counts, so it has to be well above what is normal."""
 
-DEAD_DELIVERY_LIMIT: Final = 2**31 - 1
-"""Never: what is in the queue of the dead has nowhere else to go."""
+NO_DELIVERY_LIMIT: Final = 2**31 - 1
+"""Never: what is in the queue of the dead has nowhere else to go, and an errand is not to blame for coming back."""
+
+ERRANDS: Final = "webhooks"
+"""The routing key of errands; those of lanes have dots."""
 
 MAX_PREFETCH: Final = 2000
 """Quorum queues send no more to one consumer."""
@@ -60,6 +64,7 @@ class Topology:
         self.control = f"{namespace}.control"
         self.dead = f"{namespace}.dead"
         self.delivery_limit = delivery_limit
+        self.errands = f"{namespace}.{ERRANDS}"
         self._max_length = max_length
         self._models: set[str] = set()
 
@@ -85,7 +90,7 @@ class Topology:
                 await channel.call(
                     Exchange.DeclareOk, channel.raw.exchange_declare, exchange=name, exchange_type=kind, durable=True
                 )
-        routes = [self._dead_letters(), *self._ladder()]
+        routes = [self._dead_letters(), self._errands(), *self._ladder()]
         for model in self._models:
             routes += self._lanes(model)
         await asyncio.gather(*[_declare(connection, route) for route in routes])
@@ -141,10 +146,25 @@ class Topology:
             }
             yield Route(self.rung(seconds), self.rung(seconds), "", arguments)
 
+    async def declare_errands(self, connection: Connection) -> None:
+        """Declare the queue of errands. Raises AMQPError."""
+        await _declare(connection, self._errands())
+
+    def _errands(self) -> Route:
+        arguments: Arguments = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": NO_DELIVERY_LIMIT,
+            "x-dead-letter-exchange": self.dead,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-max-length": RUNG_MAX_LENGTH,
+        }
+        return Route(self.errands, self.exchange, ERRANDS, arguments)
+
     def _dead_letters(self) -> Route:
         # Without a bound, as a full queue would drop its oldest. From 4.0 on the broker has a limit of its own, of 20
         # deliveries, behind which messages vanish; while the store is away each sweep delivers and gives back.
-        return Route(self.dead, self.dead, "", {"x-queue-type": "quorum", "x-delivery-limit": DEAD_DELIVERY_LIMIT})
+        return Route(self.dead, self.dead, "", {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT})
 
 
 async def _declare(connection: Connection, route: Route) -> None:

@@ -101,20 +101,23 @@ class RedisBlobs:
             raise
         return Blob(key=key, size=size, sha256=digest.hexdigest(), content_type=content_type)
 
-    async def open(self, blob: Blob) -> AsyncGenerator[bytes, None]:
+    async def open(self, blob: Blob, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         """See core.ports.Blobs. What is damaged is found out before the last chunk is handed over."""
         if not BLOB_KEY.fullmatch(blob.key):
             raise BlobNotFound(key=blob.key)
-        offset, digest, number, complete = 0, hashlib.sha256(), 0, False
+        offset, end = blob.span(start, length)
+        whole, digest, complete = (offset, end) == (0, blob.size), hashlib.sha256(), False
         while not complete:
-            chunk = await self._chunk(blob, number)
-            digest.update(chunk)
-            offset, number = offset + len(chunk), number + 1
-            complete = offset == blob.size
+            number, skipped = divmod(offset, CHUNK)
+            chunk = (await self._chunk(blob, number))[skipped : skipped + end - offset]
+            offset += len(chunk)
+            complete = offset == end
             if not (chunk or complete):
                 raise BlobDamaged(key=blob.key, reason=f"it ends after {offset} of {blob.size} bytes")
-            if complete and digest.hexdigest() != blob.sha256:
-                raise BlobDamaged(key=blob.key, reason="its SHA-256 is another one")
+            if whole:
+                digest.update(chunk)
+                if complete and digest.hexdigest() != blob.sha256:
+                    raise BlobDamaged(key=blob.key, reason="its SHA-256 is another one")
             if chunk:
                 yield chunk
 

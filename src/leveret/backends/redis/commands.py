@@ -12,13 +12,14 @@ from leveret.backends.redis.connection import Command, Part
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.scripts import Script, Scripts
 from leveret.core import deadlines, events, lanes, lifecycle, wire
-from leveret.core.events import Ending, Failed, Output, Queued, Report, Reset, Started
+from leveret.core.events import Ending, Failed, Logs, Output, Queued, Report, Reset, Started, Succeeded
 from leveret.core.letters import DeadLetter
 from leveret.core.once import Once
 from leveret.core.ports import Running
 from leveret.core.prediction import EMPTY, Prediction
 from leveret.core.retention import Retention
 from leveret.core.retry import LOST_WORKER, TOLERANCE
+from leveret.core.webhooks import heeds
 
 (_WAITS,) = lifecycle.ALLOWED[Started]
 (_RUNS,) = lifecycle.ALLOWED[Output]
@@ -44,6 +45,11 @@ class Commands:
         """Remember that its answer was missed."""
         key = self._keys.once(prediction.account, once)
         return _call(self._scripts.missed, (key,), prediction.id, _milliseconds(once.lifetime))
+
+    def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str) -> Command:
+        """Lead the predictions with this key, unless another one does."""
+        keys = (self._keys.leader(key), self._keys.waiting)
+        return _call(self._scripts.lead, keys, prediction_id, _milliseconds(lifetime), instead)
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
@@ -80,10 +86,17 @@ class Commands:
         change = lifecycle.change(ending)
         present, absent = record.encode(change.fields)
         dies = isinstance(ending, Failed) and ending.dead is not None
-        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines, keys.unreplied, keys.expiry)
+        sets = (keys.leases, keys.outstanding, keys.outbox, keys.waiting, keys.deadlines)
         return _call(
             self._scripts.transition,
-            (*self._of(prediction_id), *sets, *(self._letter(prediction_id) if dies else ())),
+            (
+                *self._of(prediction_id),
+                *sets,
+                keys.unreplied,
+                keys.expiry,
+                keys.lines,
+                *(self._letter(prediction_id) if dies else ()),
+            ),
             prediction_id,
             events.encode(ending),
             "" if change.attempt is None else change.attempt,
@@ -91,6 +104,7 @@ class Commands:
             str(change.fields["status"]),
             1 if change.final else 0,
             _milliseconds(ending.delay - TOLERANCE) if isinstance(ending, Reset) else 0,
+            repr(ending.at),
             len(change.allowed),
             *change.allowed,
             len(absent),
@@ -146,7 +160,8 @@ class Commands:
         return (self._keys.cards, self._keys.presence, self._keys.problems)
 
     def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
-        keys = (*self._of(prediction.id), self._keys.leases, self._keys.outbox, self._keys.waiting)
+        places = (self._keys.leases, self._keys.outbox, self._keys.waiting, self._keys.lines)
+        keys = (*self._of(prediction.id), *places)
         if not deadlines.bounded(prediction):
             return _call(self._scripts.claim, keys, prediction.id, *parts)
         limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]
@@ -163,12 +178,38 @@ class Commands:
         """Forget it."""
         return _call(self._scripts.discard, self._letter(letter_id), letter_id)
 
+    def sent(self, prediction_id: str, *, hold: float) -> Command:
+        """Hold its news for longer."""
+        return _call(self._scripts.sent, (self._keys.hooks,), prediction_id, _milliseconds(hold))
+
+    def news(self, prediction_id: str) -> Command:
+        """Look at its record and its log."""
+        return _call(self._scripts.news, self._of(prediction_id))
+
+    def called(self, prediction_id: str, call: bytes, kept: int, *, told: int, update: bool) -> Command:
+        """Remember a call of its webhook."""
+        keys = (self._keys.record(prediction_id), self._keys.calls(prediction_id))
+        return _call(self._scripts.called, keys, call, kept, told, 1 if update else 0)
+
+    def rest(self, prediction_id: str, *, told: int) -> Command:
+        """It has no news, unless more has happened."""
+        return _call(self._scripts.rest, (*self._of(prediction_id), self._keys.hooks), prediction_id, told)
+
+    def silence(self, prediction_id: str) -> Command:
+        """It never has news again."""
+        return _call(self._scripts.silence, (self._keys.record(prediction_id), self._keys.hooks), prediction_id)
+
+    def secret(self, account: str, fresh: str) -> Command:
+        """The secret of an account."""
+        return _call(self._scripts.secret, (self._keys.hook_secrets,), account, fresh)
+
     def _letter(self, letter_id: str) -> tuple[str, str, str]:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
     def _create(self, prediction: Prediction, at: float, lane: Part, created: Part, once: Once | None) -> Command:
         account, retention = prediction.account, prediction.retention or self._retention.data
-        keys = [*self._of(prediction.id), self._keys.account(account), self._keys.outstanding, self._keys.outbox]
+        places = (self._keys.outstanding, self._keys.outbox, self._keys.lines)
+        keys = [*self._of(prediction.id), self._keys.account(account), *places]
         return _call(
             self._scripts.create,
             (*keys, self._keys.deadlines, *([] if once is None else [self._keys.once(account, once)])),
@@ -185,8 +226,29 @@ class Commands:
             *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
             _milliseconds(retention) if retention else "",
             "" if prediction.reply_to is None else 1,
+            *self._hook(prediction),
             *lanes.thresholds(prediction.priority),
         )
+
+    def _hook(self, prediction: Prediction) -> list[Part]:
+        """How many fields a webhook adds to the record, and they.
+
+        They name the key in which a prediction with news is to be marked, each for one kind of change: so no other
+        prediction pays for that, and no script needs the key.
+        """
+        if prediction.webhook is None:
+            return [0]
+        marked = {
+            "on_start": (Started,),
+            "on_report": (Output, Logs),
+            "on_end": (Succeeded,),
+        }
+        heeded = prediction.webhook.events
+        fields: list[Part] = ["told", 0]
+        for name, kinds in marked.items():
+            if any(heeds(heeded, kind) for kind in kinds):
+                fields += (name, self._keys.hooks)
+        return [len(fields) // 2, *fields]
 
     def _remove(self, prediction: Prediction, rest: Part, hidden: Part) -> Command:
         spec = wire.encode(replace(prediction, input=EMPTY))
@@ -197,8 +259,9 @@ class Commands:
 
     def _lists(self, prediction: Prediction) -> tuple[str, ...]:
         """It and where it stands when it has ended."""
-        account = self._keys.account(prediction.account)
-        return (*self._of(prediction.id), self._keys.expiry, account, self._keys.unreplied)
+        keys = self._keys
+        account, calls = keys.account(prediction.account), keys.calls(prediction.id)
+        return (*self._of(prediction.id), keys.expiry, account, keys.unreplied, keys.hooks, calls)
 
     def _of(self, prediction_id: str) -> tuple[str, str]:
         return self._keys.record(prediction_id), self._keys.log(prediction_id)

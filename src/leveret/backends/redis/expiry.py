@@ -28,7 +28,7 @@ class RedisExpiry:
     async def outlived(self, *, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Expiry."""
         (due,) = await self._batcher.send([self._commands.due(self._keys.expiry, age=0, hold=hold, limit=limit)])
-        ids = [prediction_id.decode() for prediction_id in replies.strings(due)]
+        ids = await self._without_news([prediction_id.decode() for prediction_id in replies.strings(due)])
         if not ids:
             return []
         records = map(replies.mapping, await self._batcher.send([("HGETALL", self._keys.record(one)) for one in ids]))
@@ -37,6 +37,13 @@ class RedisExpiry:
             gone = set(ids).difference([prediction.id for prediction in found])
             await self._batcher.send([("ZREM", self._keys.expiry, *gone)])
         return found
+
+    async def _without_news(self, ids: Sequence[str]) -> list[str]:
+        """Those of which there is nothing that their webhooks do not know yet."""
+        if not ids:
+            return []
+        (scores,) = await self._batcher.send([("ZMSCORE", self._keys.hooks, *ids)])
+        return [one for one, score in zip(ids, replies.array(scores), strict=True) if score is None]
 
     async def remove_data(self, predictions: Sequence[Prediction]) -> None:
         """See core.ports.Expiry."""

@@ -22,6 +22,7 @@ _DEFAULTS: Final = (None, "", NULL)
 
 _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"lane": ("lane", int),
+    b"ticket": ("ticket", int),
     b"attempt": ("attempt", int),
     b"charged": ("charged", int),
     b"suspect": ("suspect", bytes.decode),
@@ -35,6 +36,7 @@ _DECODERS: Final[Mapping[bytes, tuple[str, Callable[[bytes], Field]]]] = {
     b"started_at": ("started_at", float),
     b"completed_at": ("completed_at", float),
     b"data_removed": ("data_removed", b"1".__eq__),
+    b"reused": ("reused", bytes.decode),
 }
 
 
@@ -59,7 +61,7 @@ def decode(fields: Mapping[bytes, bytes]) -> Snapshot:
         if known is not None:
             name, decoder = known
             changed[name] = decoder(value)
-    submitted = replace(submitted, lane=changed["lane"])
+    submitted = replace(submitted, lane=changed["lane"], ticket=changed.get("ticket", 0))
     return Snapshot(submitted, replace(submitted, **changed), b"live" in fields, b"gone" in fields)
 
 

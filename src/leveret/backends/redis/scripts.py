@@ -23,6 +23,7 @@ class Scripts(Struct, frozen=True):
     append: Script
     beat: Script
     bury: Script
+    called: Script
     cancel: Script
     cards: Script
     claim: Script
@@ -30,10 +31,16 @@ class Scripts(Struct, frozen=True):
     discard: Script
     due: Script
     forget: Script
+    lead: Script
     missed: Script
+    news: Script
     page: Script
     published: Script
     remove: Script
+    rest: Script
+    secret: Script
+    sent: Script
+    silence: Script
     transition: Script
 
     def __iter__(self) -> Iterator[Script]:

@@ -13,19 +13,23 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import claims, listings, record, replies, scripts
+from leveret.backends.redis import claims, lines, listings, record, replies, scripts
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
+from leveret.backends.redis.credentials import RedisCredentials
 from leveret.backends.redis.expiry import RedisExpiry
 from leveret.backends.redis.follow import Logs
+from leveret.backends.redis.hooks import RedisHooks
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
+from leveret.backends.redis.uploads import RedisUploads
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.line import Line
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Means, Prediction, Status
@@ -79,7 +83,7 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters, RedisExpiry):
+class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
@@ -98,8 +102,8 @@ class RedisStore(RedisLetters, RedisExpiry):
                 return await self.get(prediction.id)
             case answer if answer == _MISMATCH:
                 raise IdempotencyMismatch
-        lane = replies.number(reply)
-        return prediction if lane == prediction.lane else replace(prediction, lane=lane)
+        lane, ticket = map(replies.number, replies.array(reply))
+        return replace(prediction, lane=lane, ticket=ticket)
 
     async def _repeated(self, prediction: Prediction, earlier: str) -> Prediction:
         """What it repeats; if that was deleted just now, it is a prediction of its own."""
@@ -207,6 +211,21 @@ class RedisStore(RedisLetters, RedisExpiry):
         commands = [("HGET", self._keys.record(one.decode()), "owner") for one in replies.strings(reply)]
         owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
         return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
+
+    # Reuse
+
+    async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:
+        """See core.ports.Reuse."""
+        command = self._commands.lead(prediction_id, key, lifetime=lifetime, instead=instead)
+        (reply,) = await self._batcher.send([command])
+        return (replies.text(reply) or b"").decode()
+
+    # Lines
+
+    async def lines(self) -> Mapping[str, Line]:
+        """See core.ports.Lines."""
+        (reply,) = await self._batcher.send([("HGETALL", self._keys.lines)])
+        return lines.read(reply)
 
     # Upkeep
 

@@ -19,6 +19,7 @@ from leveret.backends.sqlite import messages
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.deliveries import SqliteDeliveries
 from leveret.backends.sqlite.doorbells import Doorbells, Watcher
+from leveret.backends.sqlite.errands import QUEUE, SqliteErrands
 from leveret.backends.sqlite.messages import GivenUp, Message, Moved
 from leveret.backends.sqlite.queues import Hand, Queue
 from leveret.core import wire
@@ -42,7 +43,7 @@ class SqliteBroker:
         self._looked_at: set[int] = set()
         contents = database.look(messages.contents)
         self._positions = count(contents.last + 1)
-        self._queues = {model: self._queue(model) for model in contents.models}
+        self._queues = {model: self._queue(model) for model in [*contents.models, QUEUE]}
         for model, lane, waiting in contents.waiting:
             self._queues[model].arrived(lane, waiting)
         self._expect(contents.due)
@@ -66,14 +67,7 @@ class SqliteBroker:
         queue = self._queues.get(prediction.model)
         if queue is None:
             raise QueueRefused(model=prediction.model, reason="no worker has ever served it")
-        model, lane, body = prediction.model, prediction.lane, wire.encode(prediction)
-        if delay > 0:
-            due = time.time() + delay
-            later = partial(messages.add_later, due=due, model=model, lane=lane, body=body)
-            await self._write(later, then=lambda _: self._expect(due))
-        else:
-            now = partial(messages.add, positions=self._positions, model=model, lane=lane, body=body)
-            await self._write(now, then=lambda _: queue.arrived(lane))
+        await self._add(queue, prediction.model, prediction.lane, wire.encode(prediction), delay)
 
     @asynccontextmanager
     async def consume(self, model: str, *, ahead: int) -> AsyncIterator[Deliveries]:
@@ -118,6 +112,30 @@ class SqliteBroker:
         with self._control.watch(worker) as watcher:
             async with aclosing(_heard(watcher)) as heard:
                 yield heard
+
+    async def send(self, errand: bytes, *, delay: float = 0.0) -> None:
+        """See core.hooks.Errands. It does not wait for the disk either: what notes in the store that it was sent does
+        not come before it.
+        """
+        await self._add(self._queues[QUEUE], QUEUE, 0, errand, delay)
+
+    @asynccontextmanager
+    async def errands(self, *, capacity: int) -> AsyncIterator[SqliteErrands]:
+        """See core.hooks.Errands."""
+        hand = Hand(self._queues[QUEUE])
+        try:
+            yield SqliteErrands(hand, self._database, capacity=capacity)
+        finally:
+            hand.close()
+
+    async def _add(self, queue: Queue, model: str, lane: int, body: bytes, delay: float) -> None:
+        if delay > 0:
+            due = time.time() + delay
+            later = partial(messages.add_later, due=due, model=model, lane=lane, body=body)
+            await self._write(later, then=lambda _: self._expect(due))
+        else:
+            now = partial(messages.add, positions=self._positions, model=model, lane=lane, body=body)
+            await self._write(now, then=lambda _: queue.arrived(lane))
 
     def _queue(self, model: str) -> Queue:
         return Queue(lambda lane, behind: self._page(model, lane, behind))

@@ -25,6 +25,7 @@ PRAGMA wal_autocheckpoint = 0;  -- it would make the event loop wait for the dis
 PRAGMA journal_size_limit = 67108864;
 PRAGMA secure_delete = OFF;
 PRAGMA cache_size = -16384;  -- in KiB
+PRAGMA temp_store = MEMORY;
 """
 _sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 

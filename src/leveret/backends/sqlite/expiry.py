@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import records, repeats
+from leveret.backends.sqlite import hooks, leaders, records, repeats
 from leveret.core import wire
 from leveret.core.prediction import EMPTY, Prediction
 from leveret.core.retention import Retention
@@ -19,11 +19,13 @@ def outlived(connection: Connection, *, hold: float, limit: int) -> list[Predict
     """See core.ports.Expiry."""
     now = time.time()
     repeats.expire(connection, at=now)
+    leaders.expire(connection, at=now)
     rows = connection.execute(
         "SELECT id FROM predictions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?", (now, limit)
     ).fetchall()
     connection.executemany("UPDATE predictions SET expires_at = ? WHERE id = ?", [(now + hold, one) for (one,) in rows])
-    found = [records.read(connection, one, hidden=True) for (one,) in rows]
+    told = [one for (one,) in rows if not hooks.has_news(connection, prediction_id=one)]
+    found = [records.read(connection, one, hidden=True) for one in told]
     return [prediction for prediction in found if prediction is not None]
 
 
@@ -48,6 +50,7 @@ def delete(connection: Connection, *, prediction: Prediction, retention: Retenti
     connection.execute("UPDATE predictions SET gone = 1, error = NULL WHERE seq = ?", (record.seq,))
     connection.execute("DELETE FROM letters WHERE id = ?", (prediction.id,))
     connection.execute("DELETE FROM replies WHERE prediction = ?", (record.seq,))
+    hooks.forget(connection, seq=record.seq)
     repeats.forget(connection, prediction.id)
 
 
@@ -58,6 +61,7 @@ def remove_records(connection: Connection, *, predictions: Sequence[Prediction])
         if record is not None and record.ended:
             connection.execute("DELETE FROM log WHERE prediction = ?", (record.seq,))
             connection.execute("DELETE FROM replies WHERE prediction = ?", (record.seq,))
+            hooks.forget(connection, seq=record.seq)
             connection.execute("DELETE FROM predictions WHERE seq = ?", (record.seq,))
             repeats.forget(connection, prediction.id)
 

@@ -86,14 +86,21 @@ class Hand:
                 return message
         return None
 
+    @property
+    def holds(self) -> int:
+        """How many there are in it."""
+        return len(self._held)
+
     async def wait(self) -> None:
         """Until `take` may have something again."""
         self._queue.changed.clear()
         await self._queue.changed.wait()
 
     def release(self, message: Message) -> bool:
-        """It is out of the hand; False if it has been before."""
-        return self._held.pop(message.position, None) is not None
+        """It is out of the hand, so there is room for another; False if it has been before."""
+        released = self._held.pop(message.position, None) is not None
+        self._queue.changed.set()
+        return released
 
     def put_back(self, message: Message) -> None:
         """Put in front of its lane what was released."""

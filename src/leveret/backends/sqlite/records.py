@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import letters
+from leveret.backends.sqlite import letters, lines
 from leveret.core import events, lifecycle, wire
 from leveret.core.deadlines import due
 from leveret.core.events import Entry, Event, Failed, Queued
@@ -25,6 +25,7 @@ from leveret.core.lanes import THRESHOLDS
 from leveret.core.lifecycle import Field
 from leveret.core.ports import Query, Running
 from leveret.core.prediction import UNFINISHED, Blob, Means, Prediction, Status
+from leveret.core.webhooks import heeds
 
 Column: TypeAlias = str | int | float | bytes | None
 News: TypeAlias = list[tuple[str, list[Entry]]]
@@ -55,6 +56,11 @@ class Record(Struct, frozen=True):
     canceling: int
     suspect: str
     due: float
+    model: str
+    lane: int
+    ticket: int
+    started_at: float | None
+    heeded: str = ""
     removed: int = 0
     gone: int = 0
 
@@ -83,23 +89,31 @@ class Record(Struct, frozen=True):
 
 def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
-    row: tuple[int, str, int, str, float, int, int, int, int, str, float, int, int] | None = connection.execute(
-        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due,"
-        " removed, gone FROM predictions WHERE id = ?",
+    row = connection.execute(
+        "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due, model, lane,"
+        " ticket, started_at, heeded, removed, gone FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     return None if row is None else Record(*row)
 
 
 def insert(connection: Connection, prediction: Prediction, *, at: float, retention: float) -> Record:
-    """A new record, with the first event in its log. Its data stays for `retention` if it says nothing itself."""
+    """A new record in its lane, with the first event in its log.
+
+    Its data stays for `retention` if it says nothing itself.
+    """
+    model, lane = prediction.model, prediction.lane
+    ticket = lines.enter(connection, model=model, lane=lane)
+    attempt, charged = prediction.attempt, prediction.charged
+    heeded = "" if prediction.webhook is None else ",".join(prediction.webhook.events)
     stays = prediction.retention or retention or None
     seq = connection.execute(
-        "INSERT INTO predictions (id, account, model, status, attempt, charged, overdue_at, retention)"
-        " VALUES (?, ?, ?, 'starting', ?, ?, ?, ?)",
+        "INSERT INTO predictions"
+        " (id, account, model, lane, ticket, status, attempt, charged, overdue_at, retention, heeded)"
+        " VALUES (?, ?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?)",
         (
-            *(prediction.id, prediction.account, prediction.model, prediction.attempt, prediction.charged),
-            *(due(prediction), stays),
+            *(prediction.id, prediction.account, model, lane, ticket, attempt, charged),
+            *(due(prediction), stays, heeded),
         ),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
@@ -109,7 +123,12 @@ def insert(connection: Connection, prediction: Prediction, *, at: float, retenti
     )
     if prediction.reply_to is not None:
         connection.execute("INSERT INTO replies (prediction) VALUES (?)", (seq,))
-    return Record(seq, Status.STARTING, prediction.attempt, "", 0.0, 1, 0, prediction.charged, 0, "", 0.0)
+    if prediction.webhook is not None:
+        connection.execute("INSERT INTO hooks (seq, told) VALUES (?, 0)", (seq,))
+    started = Record(
+        seq, Status.STARTING, attempt, "", 0.0, 1, 0, charged, 0, "", 0.0, model, lane, ticket, None, heeded
+    )
+    return started
 
 
 def advance(
@@ -143,6 +162,11 @@ def advance(
         "INSERT INTO log (prediction, number, data) VALUES (?, ?, ?)",
         [(record.seq, entry.number, events.encode(entry.event)) for entry in entries],
     )
+    if record.heeded and any(heeds(record.heeded.split(","), type(event)) for event in follow):
+        connection.execute(
+            "UPDATE hooks SET look_at = coalesce(look_at, 0) WHERE seq = ? AND NOT silenced", (record.seq,)
+        )
+    _count(connection, record, str(status), at=follow[-1].at)
     if isinstance(event := follow[-1], Failed) and event.dead is not None:
         letters.write(connection, seq=record.seq, failure=event)
     return entries
@@ -162,15 +186,15 @@ def read(connection: Connection, prediction_id: str, *, hidden: bool = False) ->
     """The prediction as it is now, if there is one. One that was deleted is `hidden`."""
     row = connection.execute(
         "SELECT data, status, attempt, charged, suspect, worker, output, output_blob, error, stopped, progress,"
-        " started_at, completed_at, removed, live, seq"
+        " started_at, completed_at, removed, reused, live, seq, ticket"
         " FROM predictions JOIN log ON prediction = seq AND number = 0 WHERE id = ? AND gone <= ?",
         (prediction_id, hidden),
     ).fetchone()
     if row is None:
         return None
     data, status, attempt, charged, suspect, worker, output, blob, error, stopped, progress = row[:11]
-    started_at, completed_at, removed, live, seq = row[11:]
-    submitted = _decoder.decode(data)
+    started_at, completed_at, removed, reused, live, seq, ticket = row[11:]
+    submitted = replace(_decoder.decode(data), ticket=ticket)
     if live:
         return lifecycle.fold(submitted, (events.decode(data) for _, data in _rows(connection, seq, after=0)))
     return replace(
@@ -188,6 +212,7 @@ def read(connection: Connection, prediction_id: str, *, hidden: bool = False) ->
         started_at=started_at,
         completed_at=completed_at,
         data_removed=bool(removed),
+        reused=reused,
     )
 
 
@@ -202,6 +227,11 @@ def page(connection: Connection, record: Record, *, after: int) -> list[Entry]:
             if len(found) == PAGE or size > PAGE_BYTES:
                 break
     return found
+
+
+def entries(connection: Connection, record: Record, *, after: int) -> list[Entry]:
+    """The whole log behind number `after`."""
+    return [Entry(number, events.decode(data)) for number, data in _rows(connection, record.seq, after=after)]
 
 
 def last_event(connection: Connection, record: Record) -> Event:
@@ -221,6 +251,23 @@ def search(connection: Connection, query: Query) -> list[str]:
         rows = connection.execute(statement, (query.account, status.value, *rest, query.limit))
         found += [prediction_id for (prediction_id,) in rows]
     return sorted(found, reverse=True)[: query.limit]
+
+
+def _count(connection: Connection, record: Record, status: str, *, at: float) -> None:
+    """Keep the model's line: the record had its own status, and has this one now."""
+    model, lane = record.model, record.lane
+    match record.status, status:
+        case Status.STARTING, Status.PROCESSING:
+            lines.leave(connection, model=model, lane=lane)
+        case Status.STARTING, _:
+            lines.leave(connection, model=model, lane=lane)
+            lines.give_up(connection, model=model)
+        case Status.PROCESSING, Status.PROCESSING:
+            pass
+        case _:
+            lines.end(connection, model=model, seconds=at - (record.started_at or at))
+            if status == Status.STARTING:
+                lines.enter(connection, model=model, lane=lane)
 
 
 def _rows(connection: Connection, seq: int, *, after: int) -> Cursor:

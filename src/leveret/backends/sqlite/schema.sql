@@ -11,6 +11,8 @@ CREATE TABLE IF NOT EXISTS predictions (
     id           TEXT NOT NULL UNIQUE,
     account      TEXT NOT NULL,
     model        TEXT NOT NULL,
+    lane         INTEGER NOT NULL DEFAULT 0,
+    ticket       INTEGER NOT NULL DEFAULT 0,         -- its number in the lane
 
     status       TEXT NOT NULL,
     attempt      INTEGER NOT NULL,
@@ -32,11 +34,13 @@ CREATE TABLE IF NOT EXISTS predictions (
     appended     INTEGER NOT NULL DEFAULT 0,         -- the number of that run's latest append
     due          REAL NOT NULL DEFAULT 0,            -- from when on what waits may be claimed
     lease        REAL NOT NULL DEFAULT 0,            -- until when the run is its worker's
+    heeded       TEXT NOT NULL DEFAULT '',           -- the events that its webhook is told of, by commas
     mend_at      REAL NOT NULL DEFAULT 0,            -- from when the sweeper may find that the lease has lapsed
     overdue_at   REAL,                               -- from when the sweeper may find that a deadline has passed
 
     retention    REAL,                               -- seconds that the data stays after the end; NULL: for ever
     expires_at   REAL,                               -- from when the data, or then the record, is to go
+    reused       TEXT NOT NULL DEFAULT '',           -- the prediction whose output it has
     removed      INTEGER NOT NULL DEFAULT 0,         -- whether the data has gone
     gone         INTEGER NOT NULL DEFAULT 0          -- whether it was deleted, and only keeps its messages from running
 );
@@ -68,6 +72,30 @@ CREATE TABLE IF NOT EXISTS replies (
     prediction INTEGER PRIMARY KEY,
     held_until REAL NOT NULL DEFAULT 0
 );
+
+-- Predictions with a webhook: up to which number of the log it has been told, and when it was last told of an update.
+CREATE TABLE IF NOT EXISTS hooks (
+    seq        INTEGER PRIMARY KEY,
+    told       INTEGER NOT NULL,
+    updated_at REAL NOT NULL DEFAULT 0,
+    silenced   INTEGER NOT NULL DEFAULT 0,           -- whether it wants no calls any more
+    look_at    REAL                                  -- from when on there is news to be told; none without it
+);
+CREATE INDEX IF NOT EXISTS hooks_with_news ON hooks (look_at) WHERE look_at IS NOT NULL;
+
+-- The latest calls of webhooks.
+CREATE TABLE IF NOT EXISTS calls (
+    number     INTEGER PRIMARY KEY,
+    prediction INTEGER NOT NULL,
+    data       BLOB NOT NULL                         -- JSON
+);
+CREATE INDEX IF NOT EXISTS calls_by_prediction ON calls (prediction, number);
+
+-- The secrets by which webhooks are signed.
+CREATE TABLE IF NOT EXISTS hook_secrets (
+    account TEXT PRIMARY KEY,
+    secret  TEXT NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS cards (
     model TEXT PRIMARY KEY,
@@ -117,6 +145,38 @@ CREATE TABLE IF NOT EXISTS missed (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS missed_by_prediction ON missed (prediction);
 
+-- Clients' files: what is known of them. Without `kept` the blob is only expected.
+CREATE TABLE IF NOT EXISTS uploads (
+    id         TEXT PRIMARY KEY,
+    account    TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    held_until REAL NOT NULL DEFAULT 0,
+    kept       INTEGER NOT NULL,
+    data       BLOB NOT NULL   -- JSON
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS uploads_by_account ON uploads (account, id);
+CREATE INDEX IF NOT EXISTS uploads_by_expiry ON uploads (expires_at);
+
+CREATE TABLE IF NOT EXISTS secrets (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- The API keys.
+CREATE TABLE IF NOT EXISTS credentials (
+    digest  TEXT PRIMARY KEY,
+    data    BLOB NOT NULL,  -- JSON
+    used_at REAL
+) WITHOUT ROWID;
+
+-- Which prediction runs, or has run, for all that ask for the same.
+CREATE TABLE IF NOT EXISTS leaders (
+    key        TEXT PRIMARY KEY,
+    prediction TEXT NOT NULL,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS leaders_by_expiry ON leaders (expires_at);
+
 -- The broker --------------------------------------------------------------------------------------------------
 
 CREATE TABLE IF NOT EXISTS queues (
@@ -153,3 +213,40 @@ CREATE TABLE IF NOT EXISTS rejected (
 
 -- And so are the runs of those workers.
 UPDATE predictions SET lease = 0, mend_at = 0 WHERE status = 'processing';
+
+-- The lines ---------------------------------------------------------------------------------------------------
+
+-- How many predictions have entered and left each lane, and how many have left without a run; how many runs have ended
+-- and how long these took together. In memory, as they follow from the records: on disk they would be two pages more
+-- in every transaction.
+CREATE TEMP TABLE lanes (
+    model   TEXT NOT NULL,
+    lane    INTEGER NOT NULL,
+    entered INTEGER NOT NULL DEFAULT 0,
+    "left"  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (model, lane)
+) WITHOUT ROWID;
+
+CREATE TEMP TABLE paces (
+    model   TEXT PRIMARY KEY,
+    quit    INTEGER NOT NULL DEFAULT 0,
+    ended   INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+INSERT INTO lanes
+SELECT model, lane, max(ticket), max(ticket) - sum(status = 'starting')
+FROM predictions WHERE seq IN (SELECT seq FROM predictions WHERE status IN ('starting', 'processing'))
+GROUP BY model, lane;
+
+-- What the latest runs took is known again; `quit` makes up the difference, so that as many run as there are.
+INSERT INTO paces (model, ended, seconds)
+SELECT model, count(*), sum(max(0, completed_at - started_at)) FROM (
+    SELECT model, completed_at, started_at FROM predictions ORDER BY seq DESC LIMIT 1000
+) WHERE completed_at IS NOT NULL AND started_at IS NOT NULL
+GROUP BY model;
+INSERT OR IGNORE INTO paces (model) SELECT DISTINCT model FROM lanes;
+UPDATE paces SET quit =
+    (SELECT coalesce(sum("left"), 0) FROM lanes WHERE lanes.model = paces.model)
+    - (SELECT count(*) FROM predictions WHERE predictions.model = paces.model AND status = 'processing')
+    - ended;

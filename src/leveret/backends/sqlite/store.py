@@ -10,18 +10,35 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import expiry, letters, records, repeats, transitions, upkeep
+from leveret.backends.sqlite import (
+    credentials,
+    expiry,
+    hooks,
+    leaders,
+    letters,
+    lines,
+    records,
+    repeats,
+    transitions,
+    upkeep,
+    uploads,
+)
 from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
+from leveret.core import webhooks
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
+from leveret.core.keys import ApiKey
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
+from leveret.core.line import Line
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.core.retention import Retention
+from leveret.core.uploads import Upload
+from leveret.core.webhooks import Call
 from leveret.errors import DataRemoved, PredictionNotFound
 
 T = TypeVar("T")
@@ -114,6 +131,35 @@ class SqliteStore:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.running)
 
+    async def add_key(self, key: ApiKey) -> None:
+        """See core.ports.ApiKeys."""
+        await self._database.write(partial(credentials.add, key=key), durable=True)
+
+    async def key(self, digest: str) -> ApiKey | None:
+        """See core.ports.ApiKeys."""
+        return await self._database.read(partial(credentials.find, digest=digest))
+
+    async def api_keys(self) -> list[ApiKey]:
+        """See core.ports.ApiKeys."""
+        return await self._database.read(credentials.every)
+
+    async def revoke_key(self, digest: str) -> None:
+        """See core.ports.ApiKeys."""
+        await self._database.write(partial(credentials.revoke, digest=digest), durable=True)
+
+    async def keys_used(self, used: Mapping[str, float]) -> None:
+        """See core.ports.ApiKeys."""
+        await self._database.write(partial(credentials.note, used=used))
+
+    async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:
+        """See core.ports.Reuse."""
+        operation = partial(leaders.lead, prediction_id=prediction_id, key=key, lifetime=lifetime, instead=instead)
+        return await self._database.write(operation)
+
+    async def lines(self) -> Mapping[str, Line]:
+        """See core.ports.Lines."""
+        return await self._database.read(lines.read)
+
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.write(partial(upkeep.unpublished, age=age, hold=hold, limit=limit))
@@ -159,6 +205,34 @@ class SqliteStore:
         """See core.ports.Letters."""
         return await self._database.write(partial(letters.discard, letter_ids=letter_ids))
 
+    async def expect(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.write, upload=upload, kept=False), durable=True)
+
+    async def keep(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.write, upload=upload, kept=True), durable=True)
+
+    async def file(self, upload_id: str) -> Upload:
+        """See core.ports.Files."""
+        return await self._database.read(partial(uploads.find, upload_id=upload_id))
+
+    async def files(self, account: str, *, before: str | None = None, limit: int) -> list[Upload]:
+        """See core.ports.Files."""
+        return await self._database.read(partial(uploads.page, account=account, before=before, limit=limit))
+
+    async def forget(self, upload: Upload) -> None:
+        """See core.ports.Files."""
+        await self._database.write(partial(uploads.forget, upload=upload))
+
+    async def expired(self, *, hold: float, limit: int) -> list[Upload]:
+        """See core.ports.Files."""
+        return await self._database.write(partial(uploads.expired, hold=hold, limit=limit))
+
+    async def secret(self, name: str) -> bytes:
+        """See core.ports.Secrets."""
+        return await self._database.write(partial(uploads.secret, name=name), durable=True)
+
     async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
         """See core.ports.Replies."""
         return await self._database.write(partial(upkeep.unreplied, age=age, hold=hold, limit=limit))
@@ -174,6 +248,41 @@ class SqliteStore:
     async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
         """See core.ports.Upkeep."""
         return await self._database.read(partial(upkeep.unbegun, prediction_ids=prediction_ids))
+
+    async def hooked(self, *, hold: float, limit: int) -> list[str]:
+        """See core.hooks.Hooks."""
+        return await self._database.write(partial(hooks.hooked, hold=hold, limit=limit))
+
+    async def sent(self, prediction_ids: Sequence[str], *, hold: float) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.sent, prediction_ids=prediction_ids, hold=hold))
+
+    async def news(self, prediction_id: str) -> webhooks.News | None:
+        """See core.hooks.Hooks."""
+        return await self._database.read(partial(hooks.news, prediction_id=prediction_id))
+
+    async def called(self, prediction_id: str, call: Call, *, told: int) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.called, prediction_id=prediction_id, call=call, told=told))
+
+    async def rest(self, prediction_id: str, *, told: int) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.rest, prediction_id=prediction_id, told=told))
+
+    async def silence(self, prediction_id: str) -> None:
+        """See core.hooks.Hooks."""
+        await self._database.write(partial(hooks.silence, prediction_id=prediction_id))
+
+    async def calls(self, prediction_id: str) -> list[Call]:
+        """See core.hooks.Hooks."""
+        return await self._database.read(partial(hooks.calls, prediction_id=prediction_id))
+
+    async def hook_secret(self, account: str, *, fresh: str) -> str:
+        """See core.hooks.Hooks."""
+        known = await self._database.read(partial(hooks.secret, account=account))
+        if known is not None:
+            return known
+        return await self._database.write(partial(hooks.make_secret, account=account, fresh=fresh), durable=True)
 
     async def _page(self, prediction_id: str, after: int) -> tuple[list[Entry], bool]:
         """Some of the log's entries behind `after`, and whether there are more."""
@@ -201,9 +310,9 @@ def _create(connection: Connection, *, prediction: Prediction, once: Once | None
         repeats.remember(connection, prediction, once, at=now)
     outstanding = records.outstanding(connection, prediction)
     created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
-    records.insert(connection, created, at=now, retention=retention)
+    record = records.insert(connection, created, at=now, retention=retention)
     upkeep.publishing(connection, created)
-    return created
+    return replace(created, ticket=record.ticket)
 
 
 def _get(connection: Connection, *, prediction_id: str) -> Prediction:

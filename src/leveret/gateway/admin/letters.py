@@ -23,7 +23,7 @@ from leveret.core.prediction import EMPTY, MODEL_NAME, PREDICTION_ID
 from leveret.erasure import Erasure
 from leveret.errors import BlobNotFound, DeadLetterNotFound, InvalidRequest, NotRetriable, Undecodable
 from leveret.gateway.admin.views import DeadLetterPage, Purged, Retried, asked, detail, view
-from leveret.gateway.submit import Accepted, Intake
+from leveret.gateway.intake import Accepted, Intake
 from leveret.gateway.views import Views
 
 PAGE: Final = 100
@@ -56,8 +56,9 @@ class LetterPages:
         """One of them, with everything in it."""
         letter = await self._letter(request)
         prediction = asked(letter)
-        given, removed = (EMPTY, False) if prediction is None else await self._views.input(prediction)
-        return _json(detail(letter, self._views.base(request), given=given, data_removed=removed))
+        base = self._views.base(request)
+        given, removed = (EMPTY, False) if prediction is None else await self._views.input(prediction, base)
+        return _json(detail(letter, base, given=given, data_removed=removed))
 
     async def retry(self, request: Request) -> Response:
         """Run it again; answers the new prediction."""

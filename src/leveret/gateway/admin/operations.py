@@ -4,14 +4,62 @@ from __future__ import annotations
 
 from typing import Final
 
+from leveret.core.keys import ACCOUNT
+from leveret.gateway.admin.keys import KeyList, MadeKey
 from leveret.gateway.admin.queues import QueueList
 from leveret.gateway.admin.views import DeadLetterDetail, DeadLetterPage, Purged, Retried
 from leveret.gateway.operations import Operation, created, reference
+from leveret.gateway.schemas import Schema
 
-SENT: Final = (DeadLetterPage, DeadLetterDetail, Retried, Purged, QueueList)
+SENT: Final = (KeyList, MadeKey, DeadLetterPage, DeadLetterDetail, Retried, Purged, QueueList)
 """What the admin API answers."""
 
+_WANTED: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "account": {"type": "string", "pattern": f"^({ACCOUNT.pattern})$", "default": "local"},
+        "scopes": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "description": "read, predict, admin or worker:owner/name"},
+        },
+        "name": {"type": "string"},
+        "expires_in": {
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}],
+            "description": "seconds",
+        },
+    },
+    "required": ["scopes"],
+}
+
 OPERATIONS: Final = (
+    Operation(
+        method="get",
+        path="/admin/v1/keys",
+        name="listKeys",
+        summary="All API keys, oldest first",
+        tag="keys",
+        answers={200: reference("KeyList")},
+    ),
+    Operation(
+        method="post",
+        path="/admin/v1/keys",
+        name="createKey",
+        summary="Make an API key",
+        description="`key` in the answer is shown this once.",
+        tag="keys",
+        body=_WANTED,
+        answers={201: reference("MadeKey")},
+    ),
+    Operation(
+        method="delete",
+        path="/admin/v1/keys/{key_id}",
+        name="revokeKey",
+        summary="Revoke an API key",
+        tag="keys",
+        parameters=("key_id",),
+        answers={204: None},
+    ),
     Operation(
         method="get",
         path="/admin/v1/queues",

@@ -11,6 +11,8 @@ from starlette.websockets import WebSocket
 
 from leveret.core.ports import Predictions
 from leveret.errors import InvalidRequest, LeveretError
+from leveret.gateway.files.links import Links
+from leveret.gateway.identity import Identity, identity
 from leveret.gateway.socket import messages
 from leveret.gateway.socket.operations import Operations
 from leveret.gateway.socket.watches import Watches
@@ -31,6 +33,7 @@ class Sockets(Struct, frozen=True, kw_only=True):
     operations: Operations
     store: Predictions
     views: Views
+    links: Links
     waits: Waits
     max_watches: int
 
@@ -47,13 +50,23 @@ class Sockets(Struct, frozen=True, kw_only=True):
             asyncio.TaskGroup() as watching,
         ):
             writer = Writer(websocket, lost=leave)
-            watches = Watches(store=self.store, writer=writer, group=watching, limit=self.max_watches)
+            base, by = self.views.base(websocket), identity(websocket)
+            watches = Watches(
+                store=self.store,
+                writer=writer,
+                group=watching,
+                limit=self.max_watches,
+                links=self.links,
+                base=base,
+                by=by,
+            )
             connection = Connection(
                 writer=writer,
                 watches=watches,
                 operations=self.operations,
                 doing=doing,
-                base=self.views.base(websocket),
+                base=base,
+                by=by,
             )
             with closing(watches):
                 await connection.listen(websocket)
@@ -64,13 +77,21 @@ class Connection:
     """Reads operation after operation. Submits and cancels are done beside each other, watches begin in their order."""
 
     def __init__(
-        self, *, writer: Writer, watches: Watches, operations: Operations, doing: asyncio.TaskGroup, base: str
+        self,
+        *,
+        writer: Writer,
+        watches: Watches,
+        operations: Operations,
+        doing: asyncio.TaskGroup,
+        base: str,
+        by: Identity,
     ) -> None:
         self._writer = writer
         self._watches = watches
         self._operations = operations
         self._doing = doing
         self._base = base
+        self._by = by
         self._room = asyncio.Semaphore(MOST_OPERATIONS)
 
     async def listen(self, websocket: WebSocket) -> None:
@@ -119,12 +140,12 @@ class Connection:
     async def _done(self, operation: messages.Submit | messages.Cancel) -> None:
         match operation:
             case messages.Cancel():
-                await self._writer.send(await self._operations.cancel(operation, self._base))
+                await self._writer.send(await self._operations.cancel(operation, self._base, self._by))
             case messages.Submit(watch=True):
                 with self._watches.room():
-                    prediction_id, accepted = await self._operations.submit(operation, self._base)
+                    prediction_id, accepted = await self._operations.submit(operation, self._base, self._by)
                     await self._writer.send(accepted)
                     self._watches.begin(prediction_id)
             case messages.Submit():
-                _, accepted = await self._operations.submit(operation, self._base)
+                _, accepted = await self._operations.submit(operation, self._base, self._by)
                 await self._writer.send(accepted)

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from leveret.errors import InvalidRequest
 from leveret.gateway.catalog import Catalog, Served
+from leveret.gateway.identity import Identity
 from leveret.gateway.predictions import PredictionPages, known
 from leveret.gateway.socket import messages
 from leveret.gateway.submit import Submit
@@ -25,17 +26,17 @@ class Operations:
         self._predictions = predictions
         self._views = views
 
-    async def submit(self, wanted: messages.Submit, base: str) -> tuple[str, messages.Accepted]:
+    async def submit(self, wanted: messages.Submit, base: str, by: Identity) -> tuple[str, messages.Accepted]:
         """The id of the new prediction, and what to say of it. Raises what a POST is answered with."""
         served = await self._served(wanted)
         limit = [] if wanted.cancel_after is None else [wanted.cancel_after]
-        accepted = await self._submit.accept(served, wanted, cancel_after=limit)
+        accepted = await self._submit.accept(served, wanted, cancel_after=limit, account=by.account, base=base)
         content = await self._views.prediction(accepted.prediction, base)
         return accepted.prediction.id, messages.Accepted(prediction=Raw(content), ref=wanted.ref)
 
-    async def cancel(self, unwanted: messages.Cancel, base: str) -> messages.AfterCancel:
+    async def cancel(self, unwanted: messages.Cancel, base: str, by: Identity) -> messages.AfterCancel:
         """The prediction after the cancel. Raises PredictionNotFound."""
-        prediction = await self._predictions.canceled(known(unwanted.id))
+        prediction = await self._predictions.canceled(known(unwanted.id), by)
         content = await self._views.prediction(prediction, base)
         return messages.AfterCancel(prediction=Raw(content), ref=unwanted.ref)
 

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
+from leveret.core.events import Entry
 from leveret.core.ports import Predictions
-from leveret.errors import InvalidRequest, LeveretError, TooManyWatches
+from leveret.errors import InvalidRequest, LeveretError, PredictionNotFound, TooManyWatches
+from leveret.gateway.files import links
+from leveret.gateway.files.links import Links
+from leveret.gateway.identity import Identity
 from leveret.gateway.predictions import known
 from leveret.gateway.socket import messages
 from leveret.gateway.socket.writer import Writer
@@ -19,8 +23,22 @@ class Watches:
     A log is read as fast as its events are sent: what a slow client has not taken yet stays in the store.
     """
 
-    def __init__(self, *, store: Predictions, writer: Writer, group: asyncio.TaskGroup, limit: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: Predictions,
+        writer: Writer,
+        group: asyncio.TaskGroup,
+        limit: int,
+        links: Links,
+        base: str,
+        by: Identity,
+    ) -> None:
+        """`base` is what the links to files in outputs begin with."""
         self._store = store
+        self._links = links
+        self._base = base
+        self._by = by
         self._writer = writer
         self._group = group
         self._limit = limit
@@ -60,10 +78,19 @@ class Watches:
     async def _follow(self, prediction_id: str, after: int) -> None:
         last: messages.Message = messages.End(prediction_id)
         try:
+            if not self._by.everything and not self._by.owns(await self._store.get(prediction_id)):
+                raise PredictionNotFound(prediction_id=prediction_id)
             async with aclosing(self._store.follow(prediction_id, after=after)) as log:
                 async for entry in log:
-                    await self._writer.send(messages.Happened(prediction_id, entry.number, entry.event))
+                    shown = await self._shown(prediction_id, entry)
+                    await self._writer.send(messages.Happened(prediction_id, shown.number, shown.event))
         except LeveretError as error:
             last = messages.refused(error, id=prediction_id)
         del self._tasks[prediction_id]  # before the client knows it: it may watch again at once
         await self._writer.send(last)
+
+    async def _shown(self, prediction_id: str, entry: Entry) -> Entry:
+        """The entry, with links to its files; the prediction is only asked for if there are any."""
+        if not links.some(entry):
+            return entry
+        return await self._links.in_entry(entry, await self._store.get(prediction_id), self._base)

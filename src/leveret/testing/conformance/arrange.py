@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Final, TypeVar
 
 from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import replace
 
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, Reset, Succeeded
 from leveret.core.ports import Claimed, Pulse, Running, Store
@@ -42,6 +43,11 @@ def a_prediction(
         attempt=attempt,
         lane=lane,
     )
+
+
+def unnumbered(prediction: Prediction) -> Prediction:
+    """It without the ticket that its store has drawn."""
+    return replace(prediction, ticket=0)
 
 
 async def a_run(store: Store, *, worker: str = "w1", lease: float = LONG) -> Running:

@@ -78,6 +78,45 @@ class BlobsConformance:
         assert len(sizes) > 1
         assert 0 not in sizes
 
+    @pytest.mark.parametrize(
+        ("start", "length"),
+        [
+            (0, 1),
+            (1, 10),
+            (0, None),
+            (255_999, 3),
+            (262_143, 2),
+            (262_144, 262_144),
+            (1_000_001, 700_007),
+            (2_559_999, 1),
+            (2_559_999, 100),
+            (2_000_000, None),
+            (2_560_000, 1),
+            (3_000_000, None),
+            (5, 0),
+        ],
+    )
+    async def test_a_part_of_it_is_read(self, blobs: Blobs, start: int, length: int | None) -> None:
+        blob = await blobs.put(KEY, _stream(LARGE), content_type="a/b")
+
+        async with aclosing(blobs.open(blob, start=start, length=length)) as chunks:
+            read = [chunk async for chunk in chunks]
+
+        assert b"".join(read) == (LARGE[start:] if length is None else LARGE[start : start + length])
+        assert b"" not in read
+
+    async def test_a_part_of_what_is_not_there_is_not_found(self, blobs: Blobs) -> None:
+        with pytest.raises(BlobNotFound):
+            async for _ in blobs.open(Blob("n/othing", 100, "00" * 32), start=10, length=5):
+                pass
+
+    async def test_a_part_of_what_has_another_size_is_damage(self, blobs: Blobs) -> None:
+        blob = await blobs.put(KEY, _stream(LARGE), content_type="a/b")
+
+        with pytest.raises(BlobDamaged):
+            async for _ in blobs.open(replace(blob, size=blob.size + 1), start=10, length=5):
+                pass
+
     async def test_reading_may_be_left_early(self, blobs: Blobs) -> None:
         blob = await blobs.put(KEY, _stream(LARGE), content_type="a/b")
 

@@ -21,13 +21,16 @@ from leveret.core.ports import Broker, Deliveries
 from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
 from leveret.errors import NoReplyQueue, QueueRefused
 from leveret.testing.conformance.control import ControlConformance
+from leveret.testing.conformance.errands import ErrandsConformance
 from leveret.testing.conformance.guards import GuardConformance
 from leveret.testing.conformance.just_in_time import JustInTimeConformance
 from leveret.testing.conformance.rejected import RejectedConformance
 from leveret.testing.conformance.steps import MODEL, PATIENCE, eventually, prediction, publish, take, take_one
 
 
-class BrokerConformance(JustInTimeConformance, GuardConformance, ControlConformance, RejectedConformance):
+class BrokerConformance(
+    JustInTimeConformance, GuardConformance, ControlConformance, RejectedConformance, ErrandsConformance
+):
     """Inherit this in a test class of a module with the fixture `broker`."""
 
     @pytest.mark.parametrize("ahead", [0, 1])

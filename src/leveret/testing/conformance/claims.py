@@ -26,6 +26,7 @@ from leveret.testing.conformance.arrange import (
     reset,
     settle,
     succeeded,
+    unnumbered,
     whole_log,
 )
 
@@ -170,7 +171,7 @@ class ClaimConformance:
         assert isinstance(queued, Queued)
         assert isinstance(started, Started)
         rebuilt = await store.get(message.id)
-        assert rebuilt == fold(message, [queued, started])
+        assert unnumbered(rebuilt) == fold(message, [queued, started])
         assert rebuilt.lane == 2
 
     async def test_a_rebuilt_record_goes_on_with_the_attempts_of_the_message(self, store: Store) -> None:

@@ -188,7 +188,7 @@ class OverdueConformance:
 
         (found,) = await eventually(lambda: store.overdue(hold=LONG, limit=10), bool)
 
-        assert wire.decode(wire.encode(found)) == replace(prediction, attempt=1, charged=1)
+        assert wire.decode(wire.encode(found)) == replace(prediction, attempt=1, charged=1, ticket=0)
 
     async def test_what_was_found_overdue_is_held_and_found_again_until_it_ends(self, store: Store) -> None:
         prediction = await store.create(bounded(start_by=-1.0))

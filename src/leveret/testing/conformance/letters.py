@@ -45,7 +45,7 @@ class LettersConformance:
         letter = await store.letter(prediction.id)
         assert letter == DeadLetter(prediction.id, letter.body, failure)
         assert letter.prediction is not None
-        assert replace(letter.prediction, lane=0) == replace(prediction, lane=0)
+        assert replace(letter.prediction, lane=0) == replace(prediction, lane=0, ticket=0)
         assert await store.letters(limit=10) == [letter]
 
     async def test_what_is_ended_from_outside_can_leave_one_too(self, store: Store) -> None:

@@ -28,6 +28,7 @@ from leveret.testing.conformance.arrange import (
     reset,
     settle,
     succeeded,
+    unnumbered,
     whole_log,
 )
 
@@ -40,8 +41,8 @@ class PredictionsConformance:
 
         created = await store.create(prediction)
 
-        assert created == prediction
-        assert await store.get(prediction.id) == prediction
+        assert unnumbered(created) == prediction
+        assert await store.get(prediction.id) == created
 
     async def test_every_field_of_a_submitted_prediction_is_kept(self, store: Store) -> None:
         prediction = replace(
@@ -55,22 +56,22 @@ class PredictionsConformance:
 
         await store.create(prediction)
 
-        assert await store.get(prediction.id) == prediction
+        assert unnumbered(await store.get(prediction.id)) == prediction
 
     async def test_a_large_input_is_kept(self, store: Store) -> None:
         prediction = replace(a_prediction(), input=Raw(b'"' + b"x" * 1_000_000 + b'"'))
 
         await store.create(prediction)
 
-        assert await store.get(prediction.id) == prediction
+        assert unnumbered(await store.get(prediction.id)) == prediction
 
     async def test_many_predictions_created_at_once_are_all_there(self, store: Store) -> None:
         predictions = [a_prediction(account=f"account-{number}") for number in range(200)]
 
         created = await asyncio.gather(*[store.create(prediction) for prediction in predictions])
 
-        assert created == predictions
-        assert await asyncio.gather(*[store.get(prediction.id) for prediction in predictions]) == predictions
+        assert [unnumbered(one) for one in created] == predictions
+        assert await asyncio.gather(*[store.get(prediction.id) for prediction in predictions]) == created
 
     async def test_an_unknown_prediction_is_not_found(self, store: Store) -> None:
         with pytest.raises(PredictionNotFound) as caught:

@@ -7,8 +7,13 @@ from leveret.testing.conformance.cancels import CancelConformance
 from leveret.testing.conformance.claims import ClaimConformance
 from leveret.testing.conformance.deadlines import DeadlineConformance, OverdueConformance
 from leveret.testing.conformance.expiry import DeleteConformance, ExpiryConformance
+from leveret.testing.conformance.files import FilesConformance
 from leveret.testing.conformance.histories import HistoryConformance
+from leveret.testing.conformance.hooks import HooksConformance
+from leveret.testing.conformance.keys import KeysConformance
+from leveret.testing.conformance.leaders import LeadersConformance
 from leveret.testing.conformance.letters import LettersConformance
+from leveret.testing.conformance.lines import LinesConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.once import NamedConformance, RetriedConformance
 from leveret.testing.conformance.predictions import PredictionsConformance, SearchConformance
@@ -37,8 +42,13 @@ class StoreConformance(
     ExpiryConformance,
     DeleteConformance,
     LettersConformance,
+    FilesConformance,
     RepliesConformance,
     UnbegunConformance,
+    HooksConformance,
+    LinesConformance,
+    LeadersConformance,
+    KeysConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
 

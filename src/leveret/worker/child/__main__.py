@@ -1,9 +1,9 @@
 """The model process: loads the user's model, sets it up, runs what its worker sends and tells how it went.
 
-`python -m leveret.worker.child FD TARGET` is how worker.process starts it, with one end of a socket pair as the
-inherited file descriptor FD. The user's code runs in the main thread, in an event loop if it is asynchronous. The
-process ends when it is told to stop and has finished, at once when its worker is gone, and never because of what the
-user's code raises.
+`python -m leveret.worker.child FD TARGET SPOOL` is how worker.process starts it, with one end of a socket pair as the
+inherited file descriptor FD; files are handed over in the folder SPOOL. The user's code runs in the main thread, in an
+event loop if it is asynchronous. The process ends when it is told to stop and has finished, at once when its worker is
+gone, and never because of what the user's code raises.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from leveret.worker.child.caller import Caller
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel
 from leveret.worker.child.descriptors import own_stderr
+from leveret.worker.child.exchanges import Exchanges
 from leveret.worker.child.health import checked
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
@@ -42,11 +43,12 @@ class _Parts(TypedDict):
     channel: Channel
     reports: Reports
     capture: Capture
+    exchanges: Exchanges
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop; the exit code is 1 if the model cannot be served."""
-    descriptor, target = arguments
+    descriptor, target, *spool = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the worker too, which then stops its children
     bind()
     stderr = own_stderr()
@@ -65,7 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     reports = Reports(channel.send, held_off=held_off)
     capture = Capture(reports, stderr=stderr, held_off=held_off)
     capture.start()
-    parts = _Parts(model=model, predict=predict, channel=channel, reports=reports, capture=capture)
+    exchanges = Exchanges("".join(spool))
+    parts = _Parts(model=model, predict=predict, channel=channel, reports=reports, capture=capture, exchanges=exchanges)
     serve = _in_turn(parts, interrupts) if loop is None else _at_once(parts, loop)
     channel.send([_ready(model)])
     try:
@@ -124,6 +127,7 @@ def _ready(model: Model) -> Ready:
         queue_timeout=model.options.queue_timeout,
         total_timeout=model.options.total_timeout,
         retention=model.options.retention,
+        reuse=model.options.reuse,
         concurrency=model.options.concurrency or 1,
         timeout=model.options.timeout,
         max_memory=model.options.max_memory,

@@ -16,6 +16,7 @@ from leveret.model.declare import Options
 from leveret.model.schema import Arguments
 from leveret.model.where import Target
 from leveret.worker.child.capture import Capture
+from leveret.worker.child.exchanges import Exchanges
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.results import failed, listed, returned
 from leveret.worker.frames import Item
@@ -58,6 +59,7 @@ class Batches:
         predict: Target,
         options: Options,
         capture: Capture,
+        exchanges: Exchanges,
         interrupts: Interrupts,
         tell: Callable[[Sequence[Item]], None],
     ) -> None:
@@ -66,6 +68,7 @@ class Batches:
         self._key = options.batch_key
         self._retry_on = options.retry_on
         self._capture = capture
+        self._exchanges = exchanges
         self._interrupts = interrupts
         self._tell = tell
         self._size = self._most
@@ -136,7 +139,7 @@ class Batches:
         finally:
             self._capture.end()
         self._grow()
-        return [returned(result) for result in results]
+        return [returned(result, self._exchanges.of(item)) for item, result in zip(items, results, strict=True)]
 
     def _shrink(self, size: int) -> None:
         self._size, self._went_well = size, 0

@@ -15,6 +15,7 @@ from leveret.model.where import Target
 from leveret.worker.child.batches import Batches
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel
+from leveret.worker.child.exchanges import Exchanges
 from leveret.worker.child.interrupts import Interrupts
 from leveret.worker.child.reports import Reports
 from leveret.worker.child.results import encoded, failed
@@ -32,6 +33,7 @@ class Caller:
         channel: Channel,
         reports: Reports,
         capture: Capture,
+        exchanges: Exchanges,
         interrupts: Interrupts,
     ) -> None:
         self._model = model
@@ -39,9 +41,15 @@ class Caller:
         self._channel = channel
         self._reports = reports
         self._capture = capture
+        self._exchanges = exchanges
         self._interrupts = interrupts
         self._batches = Batches(
-            predict=predict, options=model.options, capture=capture, interrupts=interrupts, tell=self._tell
+            predict=predict,
+            options=model.options,
+            capture=capture,
+            exchanges=exchanges,
+            interrupts=interrupts,
+            tell=self._tell,
         )
 
     def run(self, items: Sequence[Item]) -> None:
@@ -64,7 +72,10 @@ class Caller:
             began = time.perf_counter()
             with self._interrupts:
                 result = self._predict(**arguments)
-                outcome = self._streamed(item, result) if self._model.streams else Returned(encoded(result))
+                if self._model.streams:
+                    outcome = self._streamed(item, result)
+                else:
+                    outcome = Returned(encoded(result, self._exchanges.of(item)))
         except BaseException as error:
             # Whatever comes out of a call that was struck, that is the reason.
             outcome = self._interrupts.outcome(item, error) if self._interrupts.struck else self._failed(error)
@@ -91,7 +102,7 @@ class Caller:
             self._channel.send([Begun(self._interrupts.call, runs)])
 
     def _arguments(self, item: Item) -> Arguments:
-        arguments = self._model.inputs.arguments(item.input)
+        arguments = self._model.inputs.arguments(item.input, self._exchanges.of(item))
         if self._model.context is not None:
             arguments[self._model.context] = Context(id=item.id, attempt=item.attempt, reporter=self._capture)
         return arguments
@@ -102,10 +113,10 @@ class Caller:
     def _streamed(self, item: Item, result: object) -> Outcome:
         if not isinstance(result, Iterable):
             raise InvalidOutput(reason=f"the model shall return an iterator but returned {type(result).__name__}")
-        some = False
+        some, exchange = False, self._exchanges.of(item)
         try:
             for chunk in result:
-                self._reports.put_out(item.id, item.attempt, encoded(chunk))
+                self._reports.put_out(item.id, item.attempt, encoded(chunk, exchange))
                 some = True
         finally:
             if isinstance(result, Generator):

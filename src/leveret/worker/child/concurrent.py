@@ -15,10 +15,12 @@ from leveret.core.ports import Running
 from leveret.core.prediction import Means
 from leveret.errors import InvalidOutput
 from leveret.model.context import Context
+from leveret.model.exchange import Exchange
 from leveret.model.load import Model
 from leveret.model.where import Target
 from leveret.worker.child.capture import Capture
 from leveret.worker.child.channel import Channel, ToRunner
+from leveret.worker.child.exchanges import Exchanges
 from leveret.worker.child.health import checked
 from leveret.worker.child.loop import Loop
 from leveret.worker.child.reports import Reports
@@ -62,13 +64,22 @@ class Concurrent:
     """
 
     def __init__(
-        self, *, model: Model, predict: Target, channel: Channel, reports: Reports, capture: Capture, loop: Loop
+        self,
+        *,
+        model: Model,
+        predict: Target,
+        channel: Channel,
+        reports: Reports,
+        capture: Capture,
+        exchanges: Exchanges,
+        loop: Loop,
     ) -> None:
         self._model = model
         self._predict = predict
         self._channel = channel
         self._reports = reports
         self._capture = capture
+        self._exchanges = exchanges
         self._loop = loop
         self._voices = Voices(reports)
         self._most = model.options.concurrency or 1
@@ -187,15 +198,18 @@ class Concurrent:
         return failed(error, retry_on=self._model.options.retry_on)
 
     async def _outcome(self, item: Item) -> Outcome:
-        arguments = self._model.inputs.arguments(item.input)
+        exchange = self._exchanges.of(item)
+        arguments = self._model.inputs.arguments(item.input, exchange)
         if self._model.context is not None:
             arguments[self._model.context] = Context(id=item.id, attempt=item.attempt, reporter=self._capture)
         result = self._predict(**arguments)
         if inspect.isawaitable(result):
             result = await result
-        return await self._streamed(item, result) if self._model.streams else Returned(encoded(result))
+        if self._model.streams:
+            return await self._streamed(item, result, exchange)
+        return Returned(encoded(result, exchange))
 
-    async def _streamed(self, item: Item, result: object) -> Outcome:
+    async def _streamed(self, item: Item, result: object, exchange: Exchange | None) -> Outcome:
         if not isinstance(result, AsyncIterable):
             reason = f"the model shall return an asynchronous iterator but returned {type(result).__name__}"
             raise InvalidOutput(reason=reason)
@@ -207,7 +221,7 @@ class Concurrent:
                     chunk = await step
                 except StopAsyncIteration:
                     break
-                self._reports.put_out(item.id, item.attempt, encoded(chunk))
+                self._reports.put_out(item.id, item.attempt, encoded(chunk, exchange))
                 some = True
                 step = await _turn(stream)
         finally:

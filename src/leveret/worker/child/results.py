@@ -8,6 +8,7 @@ from typing import Final
 
 from leveret.core.outcome import Outcome, Raised, RetryWanted, Returned
 from leveret.errors import InvalidInput, InvalidOutput, LeveretError
+from leveret.model.exchange import Exchange
 from leveret.model.output import encode
 from leveret.model.retry import Retry
 from leveret.model.where import users_part
@@ -42,17 +43,17 @@ def failed(error: BaseException, *, retry_on: tuple[type[Exception], ...]) -> Ra
     return outcome
 
 
-def returned(result: object) -> Outcome:
+def returned(result: object, exchange: Exchange | None) -> Outcome:
     """The outcome that tells of this result, which may be no JSON."""
     try:
-        return Returned(encoded(result))
+        return Returned(encoded(result, exchange))
     except BaseException as error:
         return raised(error)
 
 
-def encoded(result: object) -> bytes:
-    """The result as JSON. Raises InvalidOutput."""
-    data = encode(result)
+def encoded(result: object, exchange: Exchange | None) -> bytes:
+    """The result as JSON; its files are handed over by the exchange. Raises InvalidOutput."""
+    data = encode(result, exchange)
     if len(data) > LIMIT // 2:
         raise InvalidOutput(reason=f"its {len(data)} bytes are more than the {LIMIT // 2} that can be passed on")
     return data

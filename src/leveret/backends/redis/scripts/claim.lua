@@ -4,15 +4,20 @@
 --   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
 --   -7 with in how many ms it may be claimed; when a deadline has passed, -8 (it waits for its first run), -9 (for
 --   another one) or -10 (its worker was lost).
--- KEYS: record, log, leases, outbox, waiting, and if it has a deadline: deadlines
+-- KEYS: record, log, leases, outbox, waiting, lines, and if it has a deadline: deadlines;
+--   and the one that the record names in `on_start`, if its webhook heeds that
 -- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
 --   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...,
 --   and if it has a deadline: in ms, until when its first run may begin and until when another one ('': for ever)
 local id, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 11)
-local status, attempt, holder, expiry, charged, canceling, suspect, due =
-  unpack(redis.call('HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due'))
+local status, attempt, holder, expiry, charged, canceling, suspect, due, owner, lane, ticket, on_start = unpack(
+  redis.call(
+    'HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due', 'owner', 'lane',
+    'ticket', 'on_start'
+  )
+)
 if not status then
   return -2
 end
@@ -31,7 +36,7 @@ if canceling and not alive then
 end
 local first, last = attempt == '0', #ARGV
 local first_by, again_by
-if KEYS[6] then
+if KEYS[7] then
   first_by, again_by, last = ARGV[last - 1], ARGV[last], last - 2
   local passes = tonumber(first and first_by or again_by)
   if passes and passes <= now and not alive then
@@ -56,6 +61,8 @@ if status == runs then
   redis.call('HDEL', KEYS[1], 'appended', unpack(ARGV, 13, sets - 1))
   redis.call('HSET', KEYS[1], 'charged', charged)
   events[1] = reset .. attempt .. reset_middle .. charged .. reset_tail
+elseif ticket then
+  redis.call('HINCRBY', KEYS[6], string.match(owner, '^[^ ]+') .. ' left ' .. lane, 1)
 end
 attempt = attempt + 1
 events[#events + 1] = started .. attempt .. started_tail
@@ -64,10 +71,13 @@ redis.call('ZREM', KEYS[4], id)
 redis.call('ZREM', KEYS[5], id)
 if first and first_by ~= again_by then
   if again_by == '' then
-    redis.call('ZREM', KEYS[6], id)
+    redis.call('ZREM', KEYS[7], id)
   else
-    redis.call('ZADD', KEYS[6], again_by, id)
+    redis.call('ZADD', KEYS[7], again_by, id)
   end
+end
+if on_start then
+  redis.call('ZADD', on_start, 'NX', 0, id)
 end
 local length = redis.call('RPUSH', KEYS[2], unpack(events))
 redis.call('PUBLISH', KEYS[2], (length - #events + 1) .. '\n' .. table.concat(events, '\n'))

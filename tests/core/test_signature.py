@@ -1,10 +1,10 @@
-"""The signature of webhooks, by the test vector that Standard Webhooks and Replicate's client share."""
+"""The signature of webhooks, by the test vector that Standard Webhooks and Replicate's clients share."""
 
 from __future__ import annotations
 
 import pytest
 
-from leveret.contrib.signature import TOLERANCE, verify
+from leveret.core.signature import SECRET_SIZE, TOLERANCE, headers, new_secret, verify
 from leveret.errors import BadSignature
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -16,6 +16,29 @@ HEADERS = {
     "webhook-timestamp": "1614265330",
     "webhook-signature": SIGNATURE,
 }
+
+
+def test_the_test_vector_of_the_official_clients_is_met() -> None:
+    signed = headers(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        webhook_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        at=1614265330,
+        body=b'{"test": 2432232314}',
+    )
+
+    assert {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    } == signed
+
+
+def test_a_secret_is_padded_and_has_one_underscore_whatever_its_bytes_are() -> None:
+    for byte in range(256):
+        prefix, _, rest = new_secret(bytes([byte]) * SECRET_SIZE).partition("_")
+
+        assert ("whsec", 44, "=") == (prefix, len(rest), rest[-1])
+        assert not set(rest) & set("_-")
 
 
 @pytest.mark.parametrize("signatures", [SIGNATURE, f"v1,b2xk {SIGNATURE}", f"v1a,{SIGNATURE[3:]} {SIGNATURE}"])

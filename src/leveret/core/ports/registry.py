@@ -1,0 +1,35 @@
+"""The registry of models: their cards, the workers that live, and how their predictions move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from leveret.core.card import Card, Listing
+from leveret.core.line import Line
+
+
+class Registry(Protocol):
+    """Which models are served. Presence expires, cards stay."""
+
+    async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
+        """Publish the card and show that the worker is alive for the next `lease` seconds (0: it goes).
+
+        A `problem` says why it cannot serve now; it lasts as long as this sign of life, or until the next one.
+        """
+
+    async def cards(self) -> list[Listing]:
+        """Every model ever announced, by name, with its workers who are alive and their problems."""
+        ...
+
+    async def running(self) -> Mapping[str, int]:
+        """How many predictions of each model are being run; without those of which none is."""
+        ...
+
+
+class Lines(Protocol):
+    """How the predictions of each model move, counted by the calls that move them."""
+
+    async def lines(self) -> Mapping[str, Line]:
+        """The line of each model that has ever had a prediction."""
+        ...

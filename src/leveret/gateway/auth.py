@@ -1,0 +1,138 @@
+"""Authentication: every request is somebody's, or is refused before anything else looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from hmac import compare_digest
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from leveret.core import keys
+from leveret.core.keys import ApiKey
+from leveret.core.keys import Scope as KeyScope
+from leveret.core.ports import ApiKeys
+from leveret.errors import LeveretError, ScopeMissing, Unauthenticated, Unavailable
+from leveret.gateway import problems
+from leveret.gateway.identity import EVERYBODY, IN_SCOPE, NOBODY, Identity
+
+PERIOD: Final = 5.0
+"""For so many seconds a gateway believes what it knows of a key: so long a revoked one may still be taken."""
+
+_MOST: Final = 10_000
+"""How many keys, and how many that are none, it remembers."""
+
+_OPEN: Final = ("/health/", "/docs")
+_DOCUMENTS: Final = frozenset({"/openapi.json", "/asyncapi.json"})
+_READING: Final = frozenset({"GET", "HEAD", "QUERY", "OPTIONS"})
+
+_log = structlog.get_logger()
+
+
+def needed(method: str, path: str) -> KeyScope | None:
+    """The scope that a request needs; None: it is open to everybody, or has a link that stands for a key."""
+    if path.startswith(_OPEN) or path in _DOCUMENTS:
+        return None
+    if path.startswith("/v1/streams/") or (path.startswith("/v1/files/") and path.endswith("/download")):
+        return None
+    if path.startswith("/v1/"):
+        reads = method in _READING and path != "/v1/webhooks/default/secret"
+        return KeyScope.READ if reads else KeyScope.PREDICT
+    return KeyScope.ADMIN
+
+
+class Keyring:
+    """The keys as this gateway knows them. Until there is any, nobody is asked for one."""
+
+    def __init__(self, store: ApiKeys) -> None:
+        self.required = False
+        self._store = store
+        self._looked = asyncio.Event()
+        self._known: dict[str, tuple[ApiKey | None, float]] = {}
+        self._used: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look for ever whether there are keys, and note which are used."""
+        while True:
+            try:
+                await self.renew()
+            except Unavailable as error:
+                _log.warning("keys not looked at", reason=str(error))
+            await asyncio.sleep(PERIOD)
+
+    async def renew(self) -> None:
+        """Look now. Raises StoreUnavailable."""
+        self.required = bool(await self._store.api_keys())
+        self._looked.set()
+        used, self._used = self._used, {}
+        await self._store.keys_used(used)
+
+    async def identify(self, authorization: str, scope: KeyScope | None) -> Identity:
+        """Whose request this is. Raises Unauthenticated, ScopeMissing and StoreUnavailable."""
+        await self._looked.wait()
+        if not self.required:
+            return EVERYBODY
+        if not authorization and scope is None:
+            return NOBODY
+        key = await self._key(authorization)
+        if scope is not None and not key.may(scope):
+            raise ScopeMissing(scope=scope)
+        self._used[key.digest] = time.time()
+        return Identity(key.account)
+
+    async def _key(self, authorization: str) -> ApiKey:
+        kind, _, given = authorization.partition(" ")
+        if kind.lower() not in ("bearer", "token") or not given:
+            raise Unauthenticated(reason="there is no API key in the request")
+        digest = keys.digest(given.strip())
+        key = await self._found(digest)
+        if key is None or not compare_digest(key.digest, digest):
+            raise Unauthenticated(reason="this API key is not known, or was revoked")
+        if not key.valid(at=time.time()):
+            raise Unauthenticated(reason="this API key has expired")
+        return key
+
+    async def _found(self, digest: str) -> ApiKey | None:
+        now = time.monotonic()
+        known = self._known.get(digest)
+        if known is not None and now < known[1]:
+            return known[0]
+        found = await self._store.key(digest)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[digest] = (found, now + PERIOD)
+        return found
+
+
+class Auth:
+    """The middleware: puts the identity into the scope, or answers 401 or 403 in place of the application."""
+
+    def __init__(self, app: ASGIApp, *, keyring: Keyring) -> None:
+        self._app = app
+        self._keyring = keyring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit
+        try:
+            authorization = Headers(scope=scope).get("authorization", "")
+            scope[IN_SCOPE] = await self._keyring.identify(authorization, needed(method, scope["path"]))
+        except LeveretError as error:
+            await _refuse(problems.answer(error), scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Webhooks, as far as clients ask for them."""
