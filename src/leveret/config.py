@@ -34,6 +34,9 @@ believe."""
 GATEWAY_URL: Final = "http://127.0.0.1:8000"
 """Where clients look for a gateway if nobody tells them."""
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What only this machine reaches."""
+
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 SecondsOrNever: TypeAlias = Annotated[float, Meta(ge=0)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1)]
@@ -68,6 +71,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
         2.0
     )
+
+    @property
+    def unguarded(self) -> bool:
+        """Whether it may be asked without a key while there is none: only this machine can, or that is wanted."""
+        return self.insecure or self.host in _LOOPBACK
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,14 +8,13 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Final
 
 import uvicorn
 
 from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.erasure import Erasure
-from leveret.errors import DuplicateModel, InvalidSetting, UsageError
+from leveret.errors import DuplicateModel, InvalidSetting, Unavailable, UsageError
 from leveret.gateway.app import create_app
 from leveret.gateway.files.links import Links
 from leveret.gateway.server import server_config
@@ -30,8 +29,6 @@ from leveret.webhooks.dispatcher import Dispatcher
 from leveret.webhooks.teller import Teller
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Launcher:
@@ -201,9 +198,12 @@ def _server(settings: Settings, backends: Backends) -> _Server:
 
 async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
     """Whether everybody may ask, since there is no key yet. Raises InvalidSetting where others could reach it so."""
-    if await backends.store.api_keys():
-        return False
-    if not settings.insecure and settings.host not in _LOOPBACK:
+    try:
+        if await backends.store.api_keys():
+            return False
+    except Unavailable:
+        return False  # the gateway finds out as soon as it can
+    if not settings.unguarded:
         reason = (
             f"anybody who reaches {settings.host} could run models, since there is no API key yet: make one with "
             "`leveret keys create`, listen on 127.0.0.1, or say --insecure"

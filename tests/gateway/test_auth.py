@@ -241,3 +241,10 @@ async def test_every_endpoint_but_those_that_are_open_needs_a_scope(gateway: Gat
         if route.path.startswith("/admin/")
         for method in ("GET", "POST", "DELETE")
     )
+
+
+async def test_a_gateway_that_others_reach_asks_for_keys_before_there_are_any(tmp_path: Path) -> None:
+    async with serving(tmp_path, settings=GatewaySettings(host="0.0.0.0")) as gateway:
+        answers = [await gateway.client.get(path) for path in ("/v1/models", "/health/live", "/openapi.json")]
+
+    assert [401, 200, 200] == [answer.status_code for answer in answers]

@@ -126,7 +126,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     ) -> _Parts:
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
         catalog = Catalog(registry=store)
-        estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store)
+        estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store, unguarded=settings.unguarded)
         return cls(
             store=store,
             broker=broker,

@@ -34,9 +34,14 @@ _READING: Final = frozenset({"GET", "HEAD", "QUERY", "OPTIONS"})
 _log = structlog.get_logger()
 
 
+def is_open(path: str) -> bool:
+    """Whether everybody may ask, even while nobody can say who that is."""
+    return path.startswith(_OPEN) or path in _DOCUMENTS
+
+
 def needed(method: str, path: str) -> KeyScope | None:
     """The scope that a request needs; None: it is open to everybody, or has a link that stands for a key."""
-    if path.startswith(_OPEN) or path in _DOCUMENTS:
+    if is_open(path):
         return None
     if path.startswith("/v1/streams/") or (path.startswith("/v1/files/") and path.endswith("/download")):
         return None
@@ -47,12 +52,13 @@ def needed(method: str, path: str) -> KeyScope | None:
 
 
 class Keyring:
-    """The keys as this gateway knows them. Until there is any, nobody is asked for one."""
+    """The keys as this gateway knows them. Until there is any, nobody is asked for one where that is `unguarded`."""
 
-    def __init__(self, store: ApiKeys) -> None:
-        self.required = False
+    def __init__(self, store: ApiKeys, *, unguarded: bool) -> None:
+        self.required = not unguarded
         self._store = store
-        self._looked = asyncio.Event()
+        self._unguarded = unguarded
+        self._looked = False
         self._known: dict[str, tuple[ApiKey | None, float]] = {}
         self._used: dict[str, float] = {}
 
@@ -67,14 +73,15 @@ class Keyring:
 
     async def renew(self) -> None:
         """Look now. Raises StoreUnavailable."""
-        self.required = bool(await self._store.api_keys())
-        self._looked.set()
+        self.required = bool(await self._store.api_keys()) or not self._unguarded
+        self._looked = True
         used, self._used = self._used, {}
         await self._store.keys_used(used)
 
     async def identify(self, authorization: str, scope: KeyScope | None) -> Identity:
         """Whose request this is. Raises Unauthenticated, ScopeMissing and StoreUnavailable."""
-        await self._looked.wait()
+        if not self._looked:
+            await self.renew()
         if not self.required:
             return EVERYBODY
         if not authorization and scope is None:
@@ -118,7 +125,7 @@ class Auth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit
