@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from tests.clients.cutter import Cutter
 from tests.clients.models import TEXTS
 from tests.clients.test_replicate_python import eventually
+from tests.webhooks.receiver import receiving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -115,6 +117,18 @@ def test_files_are_put_found_and_deleted(run: Run) -> None:
 def test_files_in_inputs_and_outputs(run: Run) -> None:
     assert run("turn", content="hare") == {"buffer": "erah", "blob": "erah", "data": "erah"}
     assert run("film", frames=2) == ["frame 0", "frame 1"]
+
+
+async def test_a_webhook_is_valid_by_the_secret_that_the_client_asks_for(run: Run) -> None:
+    async with receiving() as receiver:
+        prediction_id = await asyncio.to_thread(run, "hooked", url=receiver.url, name="Ada")
+        (received,) = await receiver.wait(1)
+    signed = {name: received.headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature")}
+
+    valid = await asyncio.to_thread(run, "validate", body=received.body.decode(), **signed)
+
+    assert (prediction_id, "hello Ada") == (received.prediction.id, received.prediction.output)
+    assert [True, False] == valid
 
 
 def test_pages_and_search(run: Run) -> None:

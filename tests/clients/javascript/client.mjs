@@ -1,5 +1,5 @@
 // One step of the official JavaScript client: `node client.mjs ADDRESS STEP [ARGUMENTS as JSON]` prints its result as JSON.
-import Replicate from "replicate";
+import Replicate, { validateWebhook } from "replicate";
 
 const [address, step, given] = process.argv.slice(2);
 const input = JSON.parse(given ?? "{}");
@@ -38,6 +38,17 @@ const steps = {
     const prediction = await replicate.predictions.create({ model: "local/gated", input });
     await replicate.predictions.cancel(prediction.id);
     return (await replicate.wait(prediction)).status;
+  },
+  hooked: async () => {
+    const { url: webhook, name } = input;
+    const given = { model: "local/greet", input: { name }, webhook, webhook_events_filter: ["completed"] };
+    return (await replicate.predictions.create(given)).id;
+  },
+  validate: async () => {
+    const { key } = await replicate.webhooks.default.secret.get();
+    const about = { id: input.id, timestamp: input.timestamp, signature: input.signature, secret: key };
+    const valid = (body) => validateWebhook({ ...about, body });
+    return [await valid(input.body), await valid(`${input.body} `)];
   },
   page: async () => {
     for (let n = 0; n < 101; n += 1) await replicate.predictions.create({ model: "local/greet", input });
