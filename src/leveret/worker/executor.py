@@ -12,34 +12,31 @@ delivery comes again, its record is found to be finished, and it is only acknowl
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import structlog
-from msgspec import Raw, UnsetType
-from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
-from leveret.core import deadlines
 from leveret.core.blobs import output_key
-from leveret.core.events import Canceled, Failed, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Crashed, HandedBack, Overran, Raised, RetryWanted, Returned, Stopped
+from leveret.core.events import Failed, Output, Report, Succeeded
+from leveret.core.outcome import Crashed, HandedBack, Overran, Returned, Stopped
 from leveret.core.places import Places
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
 from leveret.core.prediction import Means, Prediction
-from leveret.core.retry import Again, Finish, Verdict, decide
+from leveret.core.retry import Again, Finish, Verdict
 from leveret.core.streams import once
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import InputUnreadable, LeveretError
 from leveret.worker.connection import FromRun
-from leveret.worker.frames import Chunks, Ended, Item, Progressed, Ready, Wrote
-from leveret.worker.hand import LOST_RECORD, Hand, Held, Unwanted
+from leveret.worker.frames import Ended, Item, Ready
+from leveret.worker.hand import Hand, Held
 from leveret.worker.inputs import Inputs
+from leveret.worker.judging import Judged, judge, reported, tenable, uncharged
 from leveret.worker.leaders import Leaders
 from leveret.worker.outputs import Outputs
 from leveret.worker.patience import insist
@@ -47,9 +44,6 @@ from leveret.worker.process import ModelProcess
 from leveret.worker.spool import Spool
 
 T = TypeVar("T")
-Judged: TypeAlias = tuple[Held, Verdict]
-"""A run that has ended, and what follows from it."""
-
 OUTAGE_DELAY: Final = 5.0
 """How long a delivery waits that could not be dealt with because something else is out of order, in seconds."""
 
@@ -135,7 +129,7 @@ class Executor:
         try:
             said, end = await self._leaders.copied(leader, held.run, streams=ready.streams)
         except LeveretError as error:
-            return held, Again(_uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY))
+            return held, Again(uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY))
         if said:
             await self._append(held, said)
         return held, Finish(end)
@@ -176,7 +170,7 @@ class Executor:
         now = time.time()
         reports: dict[str, list[Report]] = {}
         for frame in said:
-            report = _reported(frame, at=now)
+            report = reported(frame, at=now)
             if report is not None:
                 reports.setdefault(frame.id, []).append(report)
         await _together(self._append(self._hand.of(run), reported) for run, reported in reports.items())
@@ -192,7 +186,7 @@ class Executor:
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """Record the endings first, acknowledge second."""
         again: dict[str, list[str]] = {}
-        judged = [_tenable(held, verdict) for held, verdict in judged]
+        judged = [tenable(held, verdict) for held, verdict in judged]
         pulses = await self._record(judged)
         gone = [one for one, pulse in zip(judged, pulses, strict=True) if pulse is Pulse.GONE]
         for (held, verdict), pulse in zip(judged, pulses, strict=True):
@@ -231,7 +225,7 @@ class Executor:
     async def _reset(self, begun: Sequence[Held]) -> None:
         """The next run of these is another one: what this one may still say is nobody's."""
         now = time.time()
-        endings = [(held.run, _uncharged(held, "its worker failed", at=now, delay=OUTAGE_DELAY)) for held in begun]
+        endings = [(held.run, uncharged(held, "its worker failed", at=now, delay=OUTAGE_DELAY)) for held in begun]
         try:
             await self._runs.settle(endings, worker=self._hand.worker)
         except Exception:
@@ -252,7 +246,7 @@ class Executor:
         except InputUnreadable as error:
             await self._settle([(held, Finish(Failed(time.time(), str(error), held.run.attempt)))])
         except (LeveretError, OSError) as error:
-            reset = _uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY)
+            reset = uncharged(held, str(error), at=time.time(), delay=OUTAGE_DELAY)
             await self._settle([(held, Again(reset))])
         return None
 
@@ -267,22 +261,11 @@ class Executor:
         try:
             blob = await self._blobs.put(key, once(end.outcome.output), content_type=CONTENT_TYPE)
         except LeveretError as error:
-            return held, Again(_uncharged(held, str(error), at=at, delay=OUTAGE_DELAY))
+            return held, Again(uncharged(held, str(error), at=at, delay=OUTAGE_DELAY))
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
-        held = self._hand.of(end.id)
-        verdict = decide(
-            end.outcome,
-            at=at,
-            attempt=end.attempt,
-            charged=held.claimed.charged,
-            max_attempts=held.most,
-            worker=self._hand.worker,
-            suspect=held.claimed.suspect,
-            jitter=random.random(),  # noqa: S311 - no secret
-        )
-        return held, _explained(verdict) if held.unwanted is Unwanted.OVERDUE else verdict
+        return judge(self._hand.of(end.id), end, at=at, worker=self._hand.worker)
 
     async def _record(self, judged: Sequence[Judged]) -> list[Pulse]:
         if not judged:
@@ -321,47 +304,6 @@ def _shares(held: Held, *, at_once: bool, most: int) -> bool:
     """
     lost = held.prediction.attempt > 0
     return not lost or (at_once and held.prediction.charged + 1 < most - 1)
-
-
-def _explained(verdict: Verdict) -> Verdict:
-    """The same, but a run that was stopped because its deadline has passed says so."""
-    match verdict:
-        case Finish(Canceled(attempt=int(attempt), stopped=how) as ending):
-            return Finish(replace(ending, error=deadlines.error(how, runs=attempt - 1)))
-        case _:
-            return verdict
-
-
-def _tenable(held: Held, verdict: Verdict) -> Judged:
-    """The verdict, or another run where it would need the output that the store has lost."""
-    if not held.truncated:
-        return held, verdict
-    match verdict:
-        case Finish(ending=Succeeded(output=UnsetType(), output_blob=None)):
-            return held, Again(_uncharged(held, LOST_RECORD, at=time.time(), delay=0.0))
-        case Finish(ending=Canceled()) if held.unwanted is Unwanted.TRUNCATED:  # it was stopped because of that
-            return held, Again(_uncharged(held, LOST_RECORD, at=time.time(), delay=0.0))
-        case _:
-            return held, verdict
-
-
-def _uncharged(held: Held, reason: str, *, at: float, delay: float) -> Reset:
-    """The end of a run that another one shall follow, through no fault of the model."""
-    return Reset(at, held.run.attempt, reason, charged=held.claimed.charged, delay=delay)
-
-
-def _reported(frame: FromRun, *, at: float) -> Report | None:
-    match frame:
-        case Ended(outcome=(Raised() | RetryWanted() | Overran()) as outcome) if outcome.traceback:
-            return Logs(at, frame.attempt, outcome.traceback)
-        case Ended():
-            return None
-        case Chunks(chunks=chunks):
-            return Output(at, frame.attempt, [Raw(chunk) for chunk in chunks])
-        case Wrote(text=text):
-            return Logs(at, frame.attempt, text)
-        case Progressed(fraction=fraction, message=message):
-            return Progress(at, frame.attempt, fraction, message)
 
 
 def _split(things: Iterable[T], is_first: Callable[[T], bool]) -> tuple[list[T], list[T]]:

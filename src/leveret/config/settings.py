@@ -1,0 +1,52 @@
+"""The settings: all options of a process, built once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from leveret.config.sections import (
+    GatewaySettings,
+    OutboundSettings,
+    SecondsOrNever,
+    SweeperSettings,
+    WebhookSettings,
+    WorkerSettings,
+)
+from leveret.core.retention import DATA, RECORD
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set; frozen once it is built."""
+
+    broker_url: Annotated[str, Meta(description="amqp:// URLs, separated by commas; empty: embedded")] = ""
+    store_url: Annotated[str, Meta(description="redis:// URL; empty: embedded")] = ""
+    data_dir: Annotated[str, Meta(description="folder of the embedded database and of its large values")] = ".leveret"
+    blobs_dir: Annotated[
+        str, Meta(description="folder that all processes share, for large values; empty: the store keeps them")
+    ] = ""
+    blobs_url: Annotated[
+        str, Meta(description="bucket for large values, such as s3://bucket/path; empty: as blobs_dir says")
+    ] = ""
+    namespace: Annotated[str, Meta(pattern="^[a-z0-9-]+$", description="first part of every queue and key")] = "leveret"
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
+        "info"
+    )
+    retention: Annotated[
+        SecondsOrNever, Meta(description="seconds after its end until a prediction's data is removed; 0: never")
+    ] = DATA
+    record_retention: Annotated[
+        SecondsOrNever,
+        Meta(description="seconds after its end until the record goes, but not before the data; 0: never"),
+    ] = RECORD
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    sweeper: SweeperSettings = field(default_factory=SweeperSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether everything runs in one process on one SQLite file."""
+        return not self.broker_url and not self.store_url

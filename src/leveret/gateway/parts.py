@@ -1,0 +1,96 @@
+"""The parts: what several endpoints share, built once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from leveret.config import GatewaySettings
+from leveret.core import ports
+from leveret.core.hooks import Hooks
+from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
+from leveret.erasure import Erasure
+from leveret.gateway.auth import Keyring
+from leveret.gateway.catalog import Catalog
+from leveret.gateway.confirmations import Confirmations, Outbox
+from leveret.gateway.estimates import Estimates
+from leveret.gateway.files.links import Links
+from leveret.gateway.intake import Intake
+from leveret.gateway.views import Views
+from leveret.gateway.waits import Waits
+from leveret.outbound import Guard
+from leveret.reuse import Reuse
+
+
+class GatewayStore(
+    Predictions,
+    Runs,
+    ports.Reuse,
+    Registry,
+    Letters,
+    Expiry,
+    Files,
+    Secrets,
+    Hooks,
+    Lines,
+    ports.ApiKeys,
+    Outbox,
+    Protocol,
+):
+    """What the gateway needs of the store."""
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What several endpoints share."""
+
+    store: GatewayStore
+    broker: Queues
+    blobs: Blobs
+    settings: GatewaySettings
+    guard: Guard
+    catalog: Catalog
+    confirmations: Confirmations
+    erasure: Erasure
+    estimates: Estimates
+    intake: Intake
+    links: Links
+    views: Views
+    keyring: Keyring
+    waits: Waits
+
+    @classmethod
+    def of(cls, *, store: GatewayStore, broker: Queues, blobs: Blobs, settings: GatewaySettings, guard: Guard) -> Parts:
+        """All of them, made of what the process has opened."""
+        confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
+        catalog = Catalog(registry=store)
+        estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store, unguarded=settings.unguarded)
+        return cls(
+            store=store,
+            broker=broker,
+            blobs=blobs,
+            settings=settings,
+            guard=guard,
+            catalog=catalog,
+            confirmations=confirmations,
+            erasure=Erasure(store=store, blobs=blobs),
+            estimates=estimates,
+            intake=Intake(
+                store=store,
+                broker=broker,
+                blobs=blobs,
+                confirmations=confirmations,
+                reuse=Reuse(store=store, blobs=blobs, inline_limit=settings.inline_limit),
+                inline_limit=settings.inline_limit,
+            ),
+            links=links,
+            views=Views(
+                blobs=blobs,
+                links=links,
+                base_url=settings.base_url,
+                estimates=estimates,
+                signed=lambda: keyring.required,
+            ),
+            keyring=keyring,
+            waits=Waits(),
+        )
