@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from msgspec import Struct
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from starlette.routing import Router
 
 from leveret.config import GatewaySettings, OutboundSettings
 from leveret.core.ports import Blobs, Queues
@@ -18,7 +17,7 @@ from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations
 from leveret.gateway.estimates import Estimates
 from leveret.gateway.parts import GatewayStore, Parts
-from leveret.gateway.problems import HANDLERS
+from leveret.gateway.problems import Problems
 from leveret.gateway.routes import routes
 from leveret.gateway.waits import Waits
 from leveret.outbound import Guard
@@ -35,7 +34,7 @@ def create_app(
     settings: GatewaySettings,
     guard: Guard = PUBLIC,
     closing: asyncio.Event | None = None,
-) -> Starlette:
+) -> Problems:
     """The gateway as an ASGI application; serve it with its lifespan.
 
     `guard` says which webhooks may be called. Set `closing` before the server is stopped: it ends what would keep
@@ -45,14 +44,12 @@ def create_app(
     background = _Background(
         parts.catalog, parts.estimates, parts.confirmations, parts.keyring, parts.waits, closing or asyncio.Event()
     )
-    app = Starlette(
-        routes=routes(parts),
-        exception_handlers=HANDLERS,
+    router = Router(
+        routes(parts),
+        redirect_slashes=False,  # official clients do not follow redirects
         lifespan=background.lifespan,
-        middleware=[Middleware(Auth, keyring=parts.keyring)],
     )
-    app.router.redirect_slashes = False  # official clients do not follow redirects
-    return app
+    return Problems(Auth(router, keyring=parts.keyring), routes=router.routes)
 
 
 class _Background(Struct, frozen=True):
@@ -66,7 +63,7 @@ class _Background(Struct, frozen=True):
     closing: asyncio.Event
 
     @asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             loops = [
                 self.catalog.run(),

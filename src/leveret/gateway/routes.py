@@ -14,6 +14,7 @@ from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.admin.queues import QueuePages
 from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.deployments import Deployments
+from leveret.gateway.endpoint import at
 from leveret.gateway.files.downloads import Downloads
 from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.files.pages import FilePages
@@ -72,16 +73,16 @@ def _prediction_routes(parts: Parts, submit: Submit, predictions: PredictionPage
         keep_alive=parts.settings.keep_alive,
     )
     return [
-        Route("/v1/predictions/{prediction_id}", predictions.get),
-        Route("/v1/models/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
-        Route("/v1/predictions", submit.to_version, methods=["POST"]),
-        Route("/v1/deployments/{owner}/{name}/predictions", submit.to_model, methods=["POST"]),
-        Route("/v1/predictions/{prediction_id}", predictions.delete, methods=["DELETE"]),
-        Route("/v1/predictions/{prediction_id}/events", streams.events),
-        Route("/v1/streams/{prediction_id}", streams.outputs),
-        Route("/v1/predictions/{prediction_id}/cancel", predictions.cancel, methods=["POST"]),
-        Route("/v1/predictions/{prediction_id}/retry", retries.retry, methods=["POST"]),
-        Route("/v1/predictions", predictions.list),
+        at("/v1/predictions/{prediction_id}", predictions.get),
+        at("/v1/models/{owner}/{name}/predictions", submit.to_model, method="POST"),
+        at("/v1/predictions", submit.to_version, method="POST"),
+        at("/v1/deployments/{owner}/{name}/predictions", submit.to_model, method="POST"),
+        at("/v1/predictions/{prediction_id}", predictions.delete, method="DELETE"),
+        at("/v1/predictions/{prediction_id}/events", streams.events),
+        at("/v1/streams/{prediction_id}", streams.outputs),
+        at("/v1/predictions/{prediction_id}/cancel", predictions.cancel, method="POST"),
+        at("/v1/predictions/{prediction_id}/retry", retries.retry, method="POST"),
+        at("/v1/predictions", predictions.list),
     ]
 
 
@@ -96,8 +97,8 @@ def _socket_routes(parts: Parts, submit: Submit, predictions: PredictionPages) -
     )
     return [
         WebSocketRoute("/v1/socket", sockets.open),
-        Route("/v1/socket", _no_upgrade),
-        Route("/asyncapi.json", SocketDocument(views=parts.views).get),
+        at("/v1/socket", _no_upgrade),
+        at("/asyncapi.json", SocketDocument(views=parts.views).get),
     ]
 
 
@@ -105,22 +106,22 @@ def _model_routes(parts: Parts) -> list[Route]:
     models = ModelPages(catalog=parts.catalog, views=parts.views)
     deployments = Deployments(catalog=parts.catalog)
     return [
-        Route("/v1/models/{owner}/{name}", models.get),
-        Route("/v1/models/{owner}/{name}/versions", models.versions),
-        Route("/v1/models/{owner}/{name}/versions/{version}", models.version),
-        Route("/v1/models", models.list),
-        Route("/v1/models", models.search, methods=["QUERY"]),
-        Route("/v1/deployments/{owner}/{name}", deployments.get),
-        Route("/v1/deployments", deployments.list),
+        at("/v1/models/{owner}/{name}", models.get),
+        at("/v1/models/{owner}/{name}/versions", models.versions),
+        at("/v1/models/{owner}/{name}/versions/{version}", models.version),
+        at("/v1/models", models.list),
+        at("/v1/models", models.search, method="QUERY"),
+        at("/v1/deployments/{owner}/{name}", deployments.get),
+        at("/v1/deployments", deployments.list),
     ]
 
 
 def _webhook_routes(parts: Parts) -> list[Route]:
     webhooks = WebhookPages(store=parts.store, errands=parts.broker)
     return [
-        Route("/v1/predictions/{prediction_id}/webhooks", webhooks.list),
-        Route("/v1/predictions/{prediction_id}/webhooks/redeliver", webhooks.redeliver, methods=["POST"]),
-        Route("/v1/webhooks/default/secret", webhooks.secret),
+        at("/v1/predictions/{prediction_id}/webhooks", webhooks.list),
+        at("/v1/predictions/{prediction_id}/webhooks/redeliver", webhooks.redeliver, method="POST"),
+        at("/v1/webhooks/default/secret", webhooks.secret),
     ]
 
 
@@ -134,11 +135,11 @@ def _file_routes(parts: Parts) -> list[Route]:
     )
     downloads = Downloads(files=parts.store, blobs=parts.blobs, links=parts.links)
     return [
-        Route("/v1/files/{file_id}/download", downloads.get),
-        Route("/v1/files/{file_id}", files.get),
-        Route("/v1/files/{file_id}", files.delete, methods=["DELETE"]),
-        Route("/v1/files", files.list),
-        Route("/v1/files", files.create, methods=["POST"]),
+        at("/v1/files/{file_id}/download", downloads.get),
+        at("/v1/files/{file_id}", files.get),
+        at("/v1/files/{file_id}", files.delete, method="DELETE"),
+        at("/v1/files", files.list),
+        at("/v1/files", files.create, method="POST"),
     ]
 
 
@@ -147,29 +148,29 @@ def _admin_routes(parts: Parts) -> list[Route]:
     queues = QueuePages(broker=parts.broker, registry=parts.store)
     keys = KeyPages(store=parts.store)
     return [
-        Route("/admin/v1/queues", queues.list),
-        Route("/admin/v1/keys", keys.list),
-        Route("/admin/v1/keys", keys.create, methods=["POST"]),
-        Route("/admin/v1/keys/{key_id}", keys.revoke, methods=["DELETE"]),
-        Route("/admin/v1/dead", letters.list),
-        Route("/admin/v1/dead", letters.purge_all, methods=["DELETE"]),
-        Route("/admin/v1/dead/retry", letters.retry_all, methods=["POST"]),
-        Route("/admin/v1/dead/{letter_id}", letters.get),
-        Route("/admin/v1/dead/{letter_id}", letters.purge, methods=["DELETE"]),
-        Route("/admin/v1/dead/{letter_id}/retry", letters.retry, methods=["POST"]),
+        at("/admin/v1/queues", queues.list),
+        at("/admin/v1/keys", keys.list),
+        at("/admin/v1/keys", keys.create, method="POST"),
+        at("/admin/v1/keys/{key_id}", keys.revoke, method="DELETE"),
+        at("/admin/v1/dead", letters.list),
+        at("/admin/v1/dead", letters.purge_all, method="DELETE"),
+        at("/admin/v1/dead/retry", letters.retry_all, method="POST"),
+        at("/admin/v1/dead/{letter_id}", letters.get),
+        at("/admin/v1/dead/{letter_id}", letters.purge, method="DELETE"),
+        at("/admin/v1/dead/{letter_id}/retry", letters.retry, method="POST"),
     ]
 
 
 def _other_routes(parts: Parts) -> list[Route]:
     health = Health(broker=parts.broker, catalog=parts.catalog)
     return [
-        Route("/v1/account", account),
-        Route("/v1/hardware", hardware),
-        Route("/health/live", health.live),
-        Route("/health/ready", health.ready),
-        Route("/docs", reference.page),
-        Route("/docs/{name}", reference.part),
-        Route("/openapi.json", Document(catalog=parts.catalog, views=parts.views).get),
+        at("/v1/account", account),
+        at("/v1/hardware", hardware),
+        at("/health/live", health.live),
+        at("/health/ready", health.ready),
+        at("/docs", reference.page),
+        at("/docs/{name}", reference.part),
+        at("/openapi.json", Document(catalog=parts.catalog, views=parts.views).get),
     ]
 
 

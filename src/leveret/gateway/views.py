@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -172,8 +173,13 @@ class Views:
 
 def moment(at: float) -> str:
     """A time in Unix seconds as clients read it; one that no calendar has becomes the nearest that it has."""
-    within = min(max(0.0, at), _LAST)
-    return datetime.fromtimestamp(within, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    second, microsecond = divmod(round(min(max(0.0, at), _LAST) * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{microsecond // 1000:03}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _view(
