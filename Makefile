@@ -73,6 +73,7 @@ bench: .venv/dev-installed .venv-bench/installed services
 	@$(BIN)/python -m benchmarks.batching
 	@$(BIN)/python -m benchmarks.fairness
 	@$(BIN)/python -m benchmarks.eta
+	@$(BIN)/python -m benchmarks.overload
 
 lock: .venv/dev-installed
 	@sh requirements/lock

@@ -16,6 +16,9 @@ WINDOW: Final = 0.005
 NAP: Final = 0.005
 """How long a nap takes, in seconds."""
 
+DOZE: Final = 0.02
+"""How long a doze takes, in seconds."""
+
 TICK: Final = 0.1
 """How long a stream takes from one chunk to the next, in seconds."""
 
@@ -26,6 +29,12 @@ LAUNCH: Final = 0.005
 @model
 def nap(n: int) -> int:
     time.sleep(NAP)
+    return n
+
+
+@model
+def doze(n: int) -> int:
+    time.sleep(DOZE)
     return n
 
 

@@ -191,6 +191,7 @@ def _server(settings: Settings, backends: Backends) -> _Server:
         blobs=backends.blobs,
         settings=settings.gateway,
         guard=Guard(settings.outbound),
+        limits=settings.limits,
         closing=closing,
     )
     return _Server(server_config(app, settings.gateway), closing=closing)

@@ -14,6 +14,16 @@ MODELS: Final = Path(__file__).with_name("models.py")
 
 
 @pytest.fixture(scope="session")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server is that takes one prediction, and then none for a long time."""
+    port, folder = free_port(), tmp_path_factory.mktemp("limited")
+    line = ("serve", f"{MODELS}:greet", "--port", str(port), "--limits-rate", "0.001")
+    with Program(*line, folder=folder) as program:
+        program.wait_ready()
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a server with the clients' models is."""
     port = free_port()

@@ -134,3 +134,10 @@ async def test_a_webhook_is_valid_by_the_secret_that_the_client_asks_for(run: Ru
 def test_pages_and_search(run: Run) -> None:
     assert run("page", name="Ada") == 100
     assert run("search") == ["greet"]
+
+
+def test_a_limit_that_is_reached_is_an_error(run: Run, limited: str) -> None:
+    failed = run("limited", at=limited, name="Ada")
+
+    assert isinstance(failed, dict)
+    assert ("ApiError", 429) == (failed["name"], failed["status"])

@@ -330,3 +330,14 @@ def test_errors_say_what_is_wrong(client: Client) -> None:
 
 def test_stream_survives_silence(silence: Future[list[str]]) -> None:
     assert silence.result(60) == ["there", ""]
+
+
+def test_a_limit_that_is_reached_is_an_error_with_the_time_to_come_back(limited: str) -> None:
+    httpx.post(f"{limited}/v1/models/local/greet/predictions", json={"input": {"name": "Ada"}})
+    client = Client(api_token="anything", base_url=limited)
+    with pytest.raises(ReplicateError) as reached:
+        client.predictions.create(model="local/greet", input={"name": "Ada"})
+    client._client.close()
+
+    assert (reached.value.status, reached.value.title) == (429, "Rate exceeded")
+    assert "try again in" in str(reached.value.detail)

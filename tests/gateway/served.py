@@ -18,15 +18,16 @@ from leveret.backends.files import FileBlobs
 from leveret.backends.sqlite.broker import SqliteBroker
 from leveret.backends.sqlite.database import Database, open_database
 from leveret.backends.sqlite.store import SqliteStore
-from leveret.config import GatewaySettings
+from leveret.config import GatewaySettings, LimitSettings
 from leveret.core.card import Card, Listing
 from leveret.core.events import Ending, Entry, Failed, Output, Report, Reset, Succeeded
+from leveret.core.limits import Allowance
 from leveret.core.once import Once
 from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
 from leveret.core.retention import Retention
 from leveret.errors import BrokerUnavailable, LeveretError, StoreUnavailable
-from leveret.gateway.app import PUBLIC, create_app
+from leveret.gateway.app import PUBLIC, UNLIMITED, create_app
 from leveret.gateway.server import server_config
 from leveret.outbound import Guard
 
@@ -66,12 +67,14 @@ class Store(SqliteStore):
         self.gate.set()
         self.creating = 0
 
-    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
+    async def create(
+        self, prediction: Prediction, *, once: Once | None = None, within: Allowance | None = None
+    ) -> Prediction:
         self._check()
         self.creating += 1
         await self.gate.wait()
         self.creating -= 1
-        return await super().create(prediction, once=once)
+        return await super().create(prediction, once=once, within=within)
 
     async def missed(self, prediction: Prediction, once: Once) -> None:
         await super().missed(prediction, once)
@@ -256,6 +259,7 @@ async def serving(
     folder: Path,
     *,
     settings: GatewaySettings | None = None,
+    limits: LimitSettings = UNLIMITED,
     guard: Guard = PUBLIC,
     closing: asyncio.Event | None = None,
     retention: Retention | None = None,
@@ -266,7 +270,9 @@ async def serving(
         await store.announce(ECHO, worker="w1", lease=_LEASE)
         await broker.declare(ECHO.model)
         settings = settings or GatewaySettings()
-        app = create_app(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, closing=closing)
+        app = create_app(
+            store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, limits=limits, closing=closing
+        )
         async with (
             _served(server_config(app, settings)) as (url, server),
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,

@@ -146,11 +146,9 @@ async def test_links_begin_with_the_public_address_if_it_is_set(tmp_path: Path) 
         b'{"input": {"text": "\\ud800"}}',
         b'{"input": {"text": "\x00"}}',
         b'{"input": {"text": NaN}}',
-        b'{"input": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        b'{"extra": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b', "input": {"text": "x"}}',
         "{}".encode("utf-16"),
     ],
-    ids=range(12),
+    ids=range(10),
 )
 async def test_what_is_not_json_is_a_bad_request(gateway: Gateway, body: bytes) -> None:
     answer = await gateway.client.post(MODEL, content=body)

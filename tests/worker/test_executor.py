@@ -108,3 +108,23 @@ async def lost_with_its_worker(family: Family, given: Mapping[str, Json]) -> str
         await family.store.claim([delivery.prediction], worker="gone", lease=0.0)
         delivery.ack()
     return submitted
+
+
+@pytest.mark.parametrize("body", ['return "x" * size', 'yield from "x" * size', 'return File(b"x" * size)'])
+async def test_an_output_larger_than_it_may_be_fails_and_its_neighbour_does_not(family: Family, body: str) -> None:
+    kind = {"return F": "File", "yield fr": "Iterator[str]"}.get(body[:8], "str")
+    target = family.model(f"""
+from leveret import File
+
+@model
+def big(size: int) -> {kind}:
+    {body}
+""")
+
+    async with family.serving(target, replace(QUICK, max_output=5000)):
+        large, small = await family.submit("local/big", {"size": 6000}, {"size": 1000})
+        failed, succeeded = await family.result(large), await family.result(small)
+
+    assert (Status.FAILED, Status.SUCCEEDED) == (failed.status, succeeded.status)
+    assert "more than 5000 bytes; return less, or raise worker.max_output" in str(failed.error)
+    assert 1 == failed.attempt

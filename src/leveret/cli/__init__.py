@@ -15,7 +15,7 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
-from leveret.cli import changes, dead, exits, keys, lists, webhooks
+from leveret.cli import accounts, changes, dead, exits, keys, lists, webhooks
 from leveret.cli.dockerfile import dockerfile
 from leveret.cli.output import harmless, say
 from leveret.cli.predict import predict
@@ -79,14 +79,14 @@ def _parameter(name: str, row: Option) -> inspect.Parameter:
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "worker", "sweeper", "webhooks", "outbound")
+@_with_options("gateway", "limits", "worker", "sweeper", "webhooks", "outbound")
 def serve(targets: Targets, *, settings: Settings) -> None:
     """Serve models with everything in one process: gateway, workers and sweeper."""
     _run(Launcher, settings, gateway=True, targets=targets)
 
 
 @app.command(rich_help_panel=_SERVERS)
-@_with_options("gateway", "sweeper", "webhooks", "outbound")
+@_with_options("gateway", "limits", "sweeper", "webhooks", "outbound")
 def gateway(*, settings: Settings) -> None:
     """Run a gateway alone, on RabbitMQ and Redis. Any number may run."""
     _need_urls(settings, "gateway")
@@ -152,6 +152,7 @@ for _command in (
 ):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
 app.add_typer(keys.app, rich_help_panel=_SERVERS)
+app.add_typer(accounts.app, rich_help_panel=_SERVERS)
 app.command(rich_help_panel=_SERVERS)(dockerfile)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
 app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

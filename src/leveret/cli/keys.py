@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from msgspec.structs import replace
 from rich.text import Text
 
-from leveret import config
-from leveret.backends import connect
 from leveret.cli.output import dump, say, tabulate, tell
 from leveret.cli.remote import Json
+from leveret.cli.stored import do
 from leveret.core import keys
 from leveret.core.keys import ApiKey
 from leveret.core.ports import ApiKeys
@@ -23,11 +20,8 @@ from leveret.errors import KeyNotFound
 from leveret.gateway import retention
 from leveret.gateway.admin.keys import Wanted, make
 
-T = TypeVar("T")
-
 Id: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="the id of a key, as `list` shows it")]
 
-_PATIENCE: Final = 5.0
 _LONGEST: Final = 1e9
 
 app = typer.Typer(
@@ -48,14 +42,14 @@ def create(
     seconds = None if expires is None else retention.seconds(expires, longest=_LONGEST)
     wanted = Wanted(account=account, scopes=scope, name=name, expires_in=seconds)
     key, made = make(wanted, at=time.time(), randomness=os.urandom(keys.SIZE))
-    _do(lambda store: store.add_key(made))
+    do(lambda store: store.add_key(made))
     _show(key, made, json=json)
 
 
 @app.command(name="list")
 def list_(*, json: Json = False) -> None:
     """List the keys, oldest first; the keys themselves are known to nobody."""
-    found = _do(lambda store: store.api_keys())
+    found = do(lambda store: store.api_keys())
     if json:
         dump([{name: getattr(one, name) for name in ("id", *_COLUMNS)} for one in found])
     elif found:
@@ -75,7 +69,7 @@ def revoke(key_id: Id) -> None:
     async def end(store: ApiKeys) -> None:
         await store.revoke_key((await _found(store, key_id)).digest)
 
-    _do(end)
+    do(end)
     tell(f"revoked {key_id}")
 
 
@@ -90,7 +84,7 @@ def rotate(key_id: Id, *, json: Json = False) -> None:
         await store.add_key(made)
         return key, made
 
-    key, made = _do(renew)
+    key, made = do(renew)
     _show(key, made, json=json)
     say(Text(f"the old one is taken until: leveret keys revoke {key_id}"))
 
@@ -115,12 +109,3 @@ def _show(key: str, made: ApiKey, *, json: bool) -> None:
 
 def _moment(at: float | None) -> str:
     return "-" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
-
-
-def _do(what: Callable[[ApiKeys], Awaitable[T]]) -> T:
-    async def done() -> T:
-        settings = config.load(environment=os.environ, flags={})
-        async with connect(settings, patience=_PATIENCE) as backends:
-            return await what(backends.store)
-
-    return asyncio.run(done())

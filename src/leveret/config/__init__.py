@@ -12,6 +12,7 @@ from typing import Final
 from leveret.config.load import FILE, FOR_CLIENTS, Given, load
 from leveret.config.sections import (
     GatewaySettings,
+    LimitSettings,
     OutboundSettings,
     SweeperSettings,
     WebhookSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "GATEWAY_URL",
     "GatewaySettings",
     "Given",
+    "LimitSettings",
     "Option",
     "OutboundSettings",
     "Settings",

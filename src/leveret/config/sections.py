@@ -50,6 +50,19 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.insecure or self.host in _LOOPBACK
 
 
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much may be asked for; of an account by itself, `leveret accounts limit` says otherwise."""
+
+    rate: Annotated[float, Meta(ge=0, description="predictions per second that an account may create; 0: any")] = 0.0
+    burst: Annotated[int, Meta(ge=0, description="how many of them at once; 0: those of a second")] = 0
+    queued: Annotated[int, Meta(ge=0, description="predictions of an account that may wait; 0: any")] = 0
+    running: Annotated[int, Meta(ge=0, description="predictions of an account that may run; 0: any")] = 0
+    wait: Annotated[
+        SecondsOrNever, Meta(description="seconds beyond which nothing is taken that would have to wait; 0: never")
+    ] = 0.0
+    depth: Annotated[int, Meta(ge=1, le=500, description="levels of nesting in the JSON of a body")] = 100
+
+
 class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A worker and its model processes."""
 
@@ -82,6 +95,9 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         1024 * 1024 * 1024
     )
     download_timeout: Annotated[Seconds, Meta(description="seconds that fetching a file for an input may take")] = 60.0
+    max_output: Annotated[Bytes, Meta(description="largest output of a run, its files included, in bytes")] = (
+        1024 * 1024 * 1024
+    )
     inline_limit: Annotated[Bytes, Meta(description="outputs larger than this, in bytes, become blobs")] = 64 * 1024
 
 

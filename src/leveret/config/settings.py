@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from leveret.config.sections import (
     GatewaySettings,
+    LimitSettings,
     OutboundSettings,
     SecondsOrNever,
     SweeperSettings,
@@ -41,6 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="seconds after its end until the record goes, but not before the data; 0: never"),
     ] = RECORD
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)

@@ -5,9 +5,10 @@ LeveretError
 │                        DeadLetterNotFound · UploadNotFound · WebhookNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · LinkRefused ·
 │                        MethodNotAllowed · UrlForbidden · InvalidIdempotencyKey · IdempotencyMismatch ·
-│                        UpgradeRequired · TooManyWatches · Unauthenticated · ScopeMissing · KeyNotFound
+│                        UpgradeRequired · TooManyWatches · TooDeep · Unauthenticated · ScopeMissing · KeyNotFound
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
-│                        GatewayUnreachable · HostUnresolved
+│                        GatewayUnreachable · HostUnresolved · Overloaded
+├── LimitReached         RateExceeded · TooManyQueued
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InputUnreadable      a file in an input, or the input itself, that cannot be had
 ├── InvalidOutput        a model returned what cannot be passed on
@@ -39,6 +40,11 @@ from leveret.errors.clients import (
     NoResult,
     StillRunning,
     StreamReset,
+)
+from leveret.errors.limits import (
+    LimitReached,
+    RateExceeded,
+    TooManyQueued,
 )
 from leveret.errors.missing import (
     BlobNotFound,
@@ -79,6 +85,7 @@ from leveret.errors.requests import (
     MalformedJson,
     MethodNotAllowed,
     ScopeMissing,
+    TooDeep,
     TooManyWatches,
     Unauthenticated,
     UpgradeRequired,
@@ -91,6 +98,7 @@ from leveret.errors.unavailable import (
     BrokerUnavailable,
     GatewayUnreachable,
     HostUnresolved,
+    Overloaded,
     PublishUnconfirmed,
     QueueRefused,
     StoreUnavailable,
@@ -133,6 +141,7 @@ __all__ = [
     "InvalidSetting",
     "KeyNotFound",
     "LeveretError",
+    "LimitReached",
     "LinkRefused",
     "MalformedJson",
     "MethodNotAllowed",
@@ -143,15 +152,19 @@ __all__ = [
     "NotEnded",
     "NotFound",
     "NotRetriable",
+    "Overloaded",
     "PathNotFound",
     "PredictionNotFound",
     "PublishUnconfirmed",
     "QueueRefused",
+    "RateExceeded",
     "ScopeMissing",
     "SetupFailed",
     "StillRunning",
     "StoreUnavailable",
     "StreamReset",
+    "TooDeep",
+    "TooManyQueued",
     "TooManyWatches",
     "Unauthenticated",
     "Unavailable",

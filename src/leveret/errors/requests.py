@@ -43,6 +43,14 @@ class BodyTooLarge(BadRequest):
     message = "the body is larger than the {limit} bytes this gateway takes; send less, or raise {setting}"
 
 
+class TooDeep(BadRequest):
+    """The JSON of the body is nested more deeply than this gateway takes."""
+
+    code = "too_deep"
+    status = 413
+    message = "the body is nested more than {limit} levels deep; send it flatter, or raise limits.depth"
+
+
 class LinkRefused(BadRequest):
     """The link to a file is not one of ours, or no longer."""
 

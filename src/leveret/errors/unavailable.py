@@ -34,6 +34,16 @@ class QueueRefused(Unavailable):
     message = "the queue of {model} did not take the prediction ({reason}); try again later"
 
 
+class Overloaded(Unavailable):
+    """So much waits already that a prediction would wait longer than it should."""
+
+    code = "overloaded"
+    message = (
+        "a prediction of {model} would wait about {wait:.0f} s now, and no more than {limit:g} s are wanted; try again "
+        "in {retry_after:.0f} s"
+    )
+
+
 class PublishUnconfirmed(Unavailable):
     """The connection broke before the broker confirmed: the message may or may not be queued."""
 

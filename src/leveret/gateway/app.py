@@ -10,20 +10,20 @@ from typing import Final
 from msgspec import Struct
 from starlette.routing import Router
 
-from leveret.config import GatewaySettings, OutboundSettings
+from leveret.config import GatewaySettings, LimitSettings, OutboundSettings
 from leveret.core.ports import Blobs, Queues
-from leveret.gateway.auth import Auth, Keyring
-from leveret.gateway.catalog import Catalog
-from leveret.gateway.confirmations import Confirmations
-from leveret.gateway.estimates import Estimates
+from leveret.gateway.auth import Auth
 from leveret.gateway.parts import GatewayStore, Parts
 from leveret.gateway.problems import Problems
 from leveret.gateway.routes import routes
-from leveret.gateway.waits import Waits
 from leveret.outbound import Guard
 
 PUBLIC: Final = Guard(OutboundSettings())
 """Lets everything through that is on the public internet."""
+
+
+UNLIMITED: Final = LimitSettings()
+"""Lets everybody create as much as they want."""
 
 
 def create_app(
@@ -33,6 +33,7 @@ def create_app(
     blobs: Blobs,
     settings: GatewaySettings,
     guard: Guard = PUBLIC,
+    limits: LimitSettings = UNLIMITED,
     closing: asyncio.Event | None = None,
 ) -> Problems:
     """The gateway as an ASGI application; serve it with its lifespan.
@@ -40,10 +41,8 @@ def create_app(
     `guard` says which webhooks may be called. Set `closing` before the server is stopped: it ends what would keep
     connections open, waits and streams.
     """
-    parts = Parts.of(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard)
-    background = _Background(
-        parts.catalog, parts.estimates, parts.confirmations, parts.keyring, parts.waits, closing or asyncio.Event()
-    )
+    parts = Parts.of(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, limits=limits)
+    background = _Background(parts, closing or asyncio.Event())
     router = Router(
         routes(parts),
         redirect_slashes=False,  # official clients do not follow redirects
@@ -55,21 +54,18 @@ def create_app(
 class _Background(Struct, frozen=True):
     """What goes on beside the requests, from the start of the server to its end."""
 
-    catalog: Catalog
-    estimates: Estimates
-    confirmations: Confirmations
-    keyring: Keyring
-    waits: Waits
+    parts: Parts
     closing: asyncio.Event
 
     @asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             loops = [
-                self.catalog.run(),
-                self.estimates.run(),
-                self.confirmations.run(),
-                self.keyring.run(),
+                self.parts.catalog.run(),
+                self.parts.estimates.run(),
+                self.parts.confirmations.run(),
+                self.parts.keyring.run(),
+                self.parts.limiter.run(),
                 self._close(),
             ]
             tasks = [group.create_task(loop) for loop in loops]
@@ -79,4 +75,4 @@ class _Background(Struct, frozen=True):
 
     async def _close(self) -> None:
         await self.closing.wait()
-        self.waits.close()
+        self.parts.waits.close()

@@ -64,6 +64,20 @@ class Estimates:
             else:
                 self._flows[model] = Flow(line, at=at)
 
+    def wait(self, model: str, lane: int) -> float | None:
+        """How long what is put into this lane now would wait for its run, in seconds; None while nobody knows."""
+        flow, slots = self._flows.get(model), _slots(self._catalog.known(model))
+        if flow is None or not slots:
+            return None
+        position = flow.position(lane, 0, at=time.monotonic(), slots=slots)
+        return flow.until_begun(position, slots=slots)
+
+    def interval(self, model: str) -> float:
+        """In about how many seconds the next one of those that wait begins; between 1 and 60."""
+        flow, slots = self._flows.get(model), _slots(self._catalog.known(model))
+        seconds = None if flow is None or not slots else flow.until_begun(0.0, slots=slots)
+        return min(60.0, max(1.0, 2.0 if seconds is None else seconds))
+
     def place(self, prediction: Prediction) -> QueueView | None:
         """Where it stands; None when it has ended, or nothing is known of any line yet."""
         if prediction.status.terminal or not self._looked:

@@ -101,6 +101,11 @@ class Flow:
         rate = self._rate(slots)
         return max(self._alone(slots), (self._line.running + _HALF + position) / rate)
 
+    def until_begun(self, position: float, *, slots: int) -> float | None:
+        """In how many seconds the one will begin that has this position; None while no run has ended yet."""
+        ended = self.until_ended(position, slots=slots)
+        return None if ended is None else max(0.0, ended - self._alone(slots))
+
     def until_done(self, elapsed: float, progress: float | None, *, slots: int) -> float | None:
         """In how many seconds the run will have ended that has gone on for so long and says it is so far."""
         if progress:

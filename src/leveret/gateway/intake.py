@@ -16,6 +16,7 @@ from leveret.core.blobs import input_key
 from leveret.core.card import Card
 from leveret.core.deadlines import earliest
 from leveret.core.events import Failed
+from leveret.core.limits import Allowance
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Blobs, Broker, Predictions, Runs
 from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, Webhook, new_id
@@ -26,6 +27,7 @@ from leveret.errors import (
     BrokerUnavailable,
     IdempotencyMismatch,
     LeveretError,
+    LimitReached,
     NotEnded,
     PredictionNotFound,
     PublishUnconfirmed,
@@ -87,19 +89,21 @@ class Intake:
         self._reuse = reuse
         self._inline_limit = inline_limit
 
-    async def accept(self, card: Card, given: Raw, wishes: Wishes, *, once: Once | None = None) -> Accepted:
+    async def accept(
+        self, card: Card, given: Raw, wishes: Wishes, *, once: Once | None = None, within: Allowance | None = None
+    ) -> Accepted:
         """A new prediction of this model.
 
         Or the one that `once` says to be asked for again: whoever has recorded that has queued it, or the sweeper
         does. Raises BrokerUnavailable or QueueRefused, and then it does not run; StoreUnavailable, and then nobody
         knows: the store may have recorded it before its answer was lost, and the sweeper queues what is recorded; or
-        IdempotencyMismatch.
+        IdempotencyMismatch, RateExceeded or TooManyQueued, and then nothing has happened.
         """
         self._check_broker()
         fresh = await self._fresh(card, given, wishes)
         try:
-            prediction = await self._store.create(fresh, once=once)
-        except IdempotencyMismatch:
+            prediction = await self._store.create(fresh, once=once, within=within)
+        except (IdempotencyMismatch, LimitReached):
             await self._discard(fresh)
             raise
         if prediction.id != fresh.id:

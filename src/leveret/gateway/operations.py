@@ -140,6 +140,7 @@ PARAMETERS: Final[Schema] = {
     "expiry": _parameter("query", "expiry", "until when the link can be used, as it says", _NUMBER),
     "signature": _parameter("query", "signature", "what makes the link genuine", _TEXT),
     "range": _parameter("header", "Range", "one part of it, such as `bytes=0-1023`", _TEXT),
+    "account": _parameter("path", "account", "the name of an account", _TEXT),
     "key_id": _parameter("path", "key_id", "the id of an API key", _TEXT),
     "letter_id": _parameter("path", "letter_id", "the id of a dead letter", _TEXT),
     "after": _parameter("query", "after", "number of the last entry that is known", _NUMBER),

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from leveret.config import GatewaySettings
+from leveret.config import GatewaySettings, LimitSettings
 from leveret.core import ports
 from leveret.core.hooks import Hooks
 from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
@@ -17,6 +17,7 @@ from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.estimates import Estimates
 from leveret.gateway.files.links import Links
 from leveret.gateway.intake import Intake
+from leveret.gateway.limiter import Limiter
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
 from leveret.outbound import Guard
@@ -35,6 +36,7 @@ class GatewayStore(
     Hooks,
     Lines,
     ports.ApiKeys,
+    ports.Accounts,
     Outbox,
     Protocol,
 ):
@@ -49,48 +51,68 @@ class Parts(Struct, frozen=True, kw_only=True):
     blobs: Blobs
     settings: GatewaySettings
     guard: Guard
+    limits: LimitSettings
     catalog: Catalog
     confirmations: Confirmations
     erasure: Erasure
     estimates: Estimates
     intake: Intake
+    limiter: Limiter
     links: Links
     views: Views
     keyring: Keyring
     waits: Waits
 
     @classmethod
-    def of(cls, *, store: GatewayStore, broker: Queues, blobs: Blobs, settings: GatewaySettings, guard: Guard) -> Parts:
+    def of(
+        cls,
+        *,
+        store: GatewayStore,
+        broker: Queues,
+        blobs: Blobs,
+        settings: GatewaySettings,
+        guard: Guard,
+        limits: LimitSettings,
+    ) -> Parts:
         """All of them, made of what the process has opened."""
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
         catalog = Catalog(registry=store)
         estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store, unguarded=settings.unguarded)
+        views = Views(
+            blobs=blobs,
+            links=links,
+            base_url=settings.base_url,
+            estimates=estimates,
+            signed=lambda: keyring.required,
+        )
         return cls(
             store=store,
             broker=broker,
             blobs=blobs,
             settings=settings,
             guard=guard,
+            limits=limits,
             catalog=catalog,
             confirmations=confirmations,
             erasure=Erasure(store=store, blobs=blobs),
             estimates=estimates,
-            intake=Intake(
-                store=store,
-                broker=broker,
-                blobs=blobs,
-                confirmations=confirmations,
-                reuse=Reuse(store=store, blobs=blobs, inline_limit=settings.inline_limit),
-                inline_limit=settings.inline_limit,
-            ),
+            intake=_intake(store, broker, blobs, confirmations, inline_limit=settings.inline_limit),
+            limiter=Limiter(accounts=store, estimates=estimates, settings=limits),
             links=links,
-            views=Views(
-                blobs=blobs,
-                links=links,
-                base_url=settings.base_url,
-                estimates=estimates,
-                signed=lambda: keyring.required,
-            ),
+            views=views,
             keyring=keyring,
             waits=Waits(),
         )
+
+
+def _intake(
+    store: GatewayStore, broker: Queues, blobs: Blobs, confirmations: Confirmations, *, inline_limit: int
+) -> Intake:
+    return Intake(
+        store=store,
+        broker=broker,
+        blobs=blobs,
+        confirmations=confirmations,
+        reuse=Reuse(store=store, blobs=blobs, inline_limit=inline_limit),
+        inline_limit=inline_limit,
+    )

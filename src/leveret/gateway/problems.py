@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -68,13 +69,14 @@ def answer(error: LeveretError, *, headers: Mapping[str, str] | None = None) -> 
 
 
 def _advice(error: LeveretError) -> Mapping[str, str]:
-    match error:
-        case Unavailable():
-            return {"Retry-After": RETRY_AFTER}
-        case Unauthenticated():
-            return {"WWW-Authenticate": 'Bearer realm="leveret"'}
-        case _:
-            return {}
+    after = error.data.get("retry_after")
+    if isinstance(after, int | float):
+        return {"Retry-After": str(max(1, math.ceil(after)))}
+    if isinstance(error, Unavailable):
+        return {"Retry-After": RETRY_AFTER}
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": 'Bearer realm="leveret"'}
+    return {}
 
 
 def content(error: LeveretError) -> bytes:

@@ -11,6 +11,7 @@ from leveret.errors import InputRemoved, NotEnded
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.identity import own
 from leveret.gateway.intake import Intake, Wishes
+from leveret.gateway.limiter import Limiter
 from leveret.gateway.predictions import prediction_id
 from leveret.gateway.views import Views
 
@@ -18,8 +19,9 @@ from leveret.gateway.views import Views
 class Retries:
     """The endpoint that runs a prediction's input again, on what its model is now."""
 
-    def __init__(self, *, catalog: Catalog, intake: Intake, store: Predictions, views: Views) -> None:
+    def __init__(self, *, catalog: Catalog, limiter: Limiter, intake: Intake, store: Predictions, views: Views) -> None:
         self._catalog = catalog
+        self._limiter = limiter
         self._intake = intake
         self._store = store
         self._views = views
@@ -38,7 +40,8 @@ class Retries:
         wishes = Wishes(
             account=ended.account, priority=ended.priority, keep=ended.retention, webhook=ended.webhook, fresh=True
         )
-        accepted = await self._intake.accept(served.card, given, wishes)
+        with self._limiter.admission(ended.account, ended.model) as within:
+            accepted = await self._intake.accept(served.card, given, wishes, within=within)
         fresh = replace(accepted.prediction, input=given, input_blob=None)
         content = await self._views.prediction(fresh, base)
         headers = {"Location": f"{base}/v1/predictions/{fresh.id}"}

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from leveret.errors import UpgradeRequired
 from leveret.gateway import reference
 from leveret.gateway.account import account, hardware
+from leveret.gateway.admin.accounts import AccountPages
 from leveret.gateway.admin.keys import KeyPages
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.admin.queues import QueuePages
@@ -41,6 +42,8 @@ def routes(parts: Parts) -> list[BaseRoute]:
         views=parts.views,
         waits=parts.waits,
         guard=parts.guard,
+        limiter=parts.limiter,
+        deepest=parts.limits.depth,
         settings=parts.settings,
     )
     predictions = PredictionPages(
@@ -63,7 +66,9 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 
 def _prediction_routes(parts: Parts, submit: Submit, predictions: PredictionPages) -> list[Route]:
-    retries = Retries(catalog=parts.catalog, intake=parts.intake, store=parts.store, views=parts.views)
+    retries = Retries(
+        catalog=parts.catalog, limiter=parts.limiter, intake=parts.intake, store=parts.store, views=parts.views
+    )
     streams = Streams(
         store=parts.store,
         blobs=parts.blobs,
@@ -147,11 +152,15 @@ def _admin_routes(parts: Parts) -> list[Route]:
     letters = LetterPages(store=parts.store, intake=parts.intake, views=parts.views, erasure=parts.erasure)
     queues = QueuePages(broker=parts.broker, registry=parts.store)
     keys = KeyPages(store=parts.store)
+    accounts = AccountPages(store=parts.store)
     return [
         at("/admin/v1/queues", queues.list),
         at("/admin/v1/keys", keys.list),
         at("/admin/v1/keys", keys.create, method="POST"),
         at("/admin/v1/keys/{key_id}", keys.revoke, method="DELETE"),
+        at("/admin/v1/accounts", accounts.list),
+        at("/admin/v1/accounts/{account}", accounts.put, method="PUT"),
+        at("/admin/v1/accounts/{account}", accounts.delete, method="DELETE"),
         at("/admin/v1/dead", letters.list),
         at("/admin/v1/dead", letters.purge_all, method="DELETE"),
         at("/admin/v1/dead/retry", letters.retry_all, method="POST"),

@@ -30,14 +30,16 @@ from leveret.errors import (
     InvalidRequest,
     LeveretError,
 )
-from leveret.gateway import body, prefer, repeats, retention
+from leveret.gateway import body, depth, prefer, repeats, retention
 from leveret.gateway.account import of
 from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.intake import Accepted, Intake, Wishes
+from leveret.gateway.limiter import Limiter
+from leveret.gateway.unanswered import Unanswered
 from leveret.gateway.views import Views
-from leveret.gateway.waits import Waits, gone
+from leveret.gateway.waits import Waits
 from leveret.outbound import Guard
 
 _log = structlog.get_logger()
@@ -74,15 +76,20 @@ class Submit:
         views: Views,
         waits: Waits,
         guard: Guard,
+        limiter: Limiter,
+        deepest: int,
         settings: GatewaySettings,
     ) -> None:
         self._catalog = catalog
         self._intake = intake
         self._file_inputs = file_inputs
         self._store = store
+        self._unanswered = Unanswered(store=store)
         self._views = views
         self._waits = waits
         self._guard = guard
+        self._limiter = limiter
+        self._deepest = deepest
         self._settings = settings
 
     async def to_model(self, request: Request) -> Response:
@@ -125,15 +132,28 @@ class Submit:
         given, value = submission.input, served.schema.check(submission.input)
         if served.schema.places.any:
             given = await self._file_inputs.resolved(served, given, value, account=account, base=base)
-        accepted = await self._intake.accept(served.card, given, wishes, once=once)
+        with self._limiter.admission(account, served.card.model) as within:
+            accepted = await self._intake.accept(served.card, given, wishes, once=once, within=within)
+        self._limiter.accepted(account, served.card.model, accepted.prediction.lane)
         return replace(accepted, prediction=_shown(accepted, submission.input))
 
     async def _read(self, request: Request) -> bytes:
-        return await body.read(request, limit=self._settings.max_body)
+        self._limiter.check(of(request))
+        content = await body.read(request, limit=self._settings.max_body)
+        depth.check(content, limit=self._deepest)
+        return content
 
     async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:
         once = repeats.recognised(request, content, lifetime=self._settings.idempotency_lifetime)
-        accepted = await self.accept(
+        if once is None or once.sent is not Sent.UNMARKED:
+            return await self._answer(request, await self._accepted(request, served, submission, once))
+        async with self._unanswered.waiting(once, request.receive) as waiting:
+            accepted = await self._accepted(request, served, submission, once)
+            waiting.recorded(accepted.prediction)
+            return await self._answer(request, accepted)
+
+    async def _accepted(self, request: Request, served: Served, submission: Submission, once: Once | None) -> Accepted:
+        return await self.accept(
             served,
             submission,
             cancel_after=request.headers.getlist("cancel-after"),
@@ -141,10 +161,6 @@ class Submit:
             base=self._views.base(request),
             once=once,
         )
-        answer = await self._answer(request, accepted)
-        if once is not None and once.sent is Sent.UNMARKED and gone(request.receive):
-            await self._store.missed(accepted.prediction, once)
-        return answer
 
     async def _answer(self, request: Request, accepted: Accepted) -> Response:
         prediction, base = accepted.prediction, self._views.base(request)

@@ -38,7 +38,7 @@ from leveret.worker.hand import Hand, Held
 from leveret.worker.inputs import Inputs
 from leveret.worker.judging import Judged, judge, reported, tenable, uncharged
 from leveret.worker.leaders import Leaders
-from leveret.worker.outputs import Outputs
+from leveret.worker.outputs import Outputs, beyond
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
 from leveret.worker.spool import Spool
@@ -110,10 +110,17 @@ class Executor:
             claimed()
         async with aclosing(process.run(items)) as run:
             async for frames in run:
-                said = await self._outputs.stored(frames)
+                said = await self._outputs.stored([self._within(frame) for frame in frames])
                 await self._report(said)
                 judged = await self._judge(said)
                 await self._settle(judged)
+
+    def _within(self, frame: FromRun) -> FromRun:
+        """The frame, unless its run has put out more than it may."""
+        held = self._hand.of(frame.id)
+        held.put_out += self._outputs.size(frame)
+        largest = self._settings.max_output
+        return frame if held.put_out <= largest else beyond(frame, largest)
 
     async def _reused(self, batch: Sequence[Held], ready: Ready, *, most: int) -> list[Held]:
         """Those that have to be run. The others get the output of one that asked for the same, or wait for it."""

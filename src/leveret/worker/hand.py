@@ -42,12 +42,13 @@ class Held:
     """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already.
 
     It is in hand `since` then, and `guarded` once a guard stands for it.
-    A run that has `streamed` chunks of its output is `truncated` when the store has lost them: it cannot succeed.
+    So many bytes its run has `put_out`. A run that has `streamed` chunks of its output is `truncated` when the store
+    has lost them: it cannot succeed.
     """
 
     __slots__ = (
         *("alive", "appends", "claimed", "delivery", "double", "guarded", "most", "open", "prediction", "run", "since"),
-        *("streamed", "timer", "truncated", "unwanted"),
+        *("put_out", "streamed", "timer", "truncated", "unwanted"),
     )
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
@@ -64,6 +65,7 @@ class Held:
         self.claimed = Claimed(0)
         self.most = 1
         self.appends = 0
+        self.put_out = 0
         self.streamed = False
         self.truncated = False
 

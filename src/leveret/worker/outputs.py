@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
 from leveret.core import references, spooled
-from leveret.core.outcome import Returned
+from leveret.core.outcome import Raised, Returned, Streamed
 from leveret.core.ports import Blobs, Running
 from leveret.core.references import Reference
+from leveret.errors import InvalidOutput
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended
 from leveret.worker.patience import insist
 from leveret.worker.spool import Spool, read
 
 _DEFAULT: Final = "application/octet-stream"
+
+
+def beyond(frame: FromRun, largest: int) -> FromRun:
+    """The frame of a run that has put out more than `largest` bytes: what it puts out is dropped, and it fails."""
+    match frame:
+        case Chunks():
+            return replace(frame, chunks=[])
+        case Ended(outcome=Returned() | Streamed()):
+            reason = f"it has more than {largest} bytes; return less, or raise worker.max_output"
+            return replace(frame, outcome=Raised(str(InvalidOutput(reason=reason)), ""))
+        case _:
+            return frame
 
 
 class Outputs:
@@ -33,6 +47,16 @@ class Outputs:
             return said
         return [await self._without_files(frame) for frame in said]
 
+    def size(self, frame: FromRun) -> int:
+        """How much is put out with it, in bytes, its files included."""
+        size = 0
+        for json in _outputs(frame):
+            size += len(json)
+            for text in spooled.STRINGS.found(json) if spooled.STRINGS.some(json) else ():
+                place = self._place(text, Running(frame.id, frame.attempt))
+                size += 0 if place is None else place.stat().st_size
+        return size
+
     async def _without_files(self, frame: FromRun) -> FromRun:
         found = [text for json in _outputs(frame) for text in spooled.STRINGS.found(json)]
         stored = {text: await self._stored(text, Running(frame.id, frame.attempt)) for text in found}
@@ -40,9 +64,8 @@ class Outputs:
 
     async def _stored(self, text: str, run: Running) -> str | None:
         """The reference to the file; None if it is none, but only a text that looks like one."""
-        file = spooled.read(text)
-        place = None if file is None else self._spool.folder(run) / file.token
-        if file is None or place is None or not place.is_file():
+        file, place = spooled.read(text), self._place(text, run)
+        if file is None or place is None:
             return None
         # Where it is, retention finds it: everything of a prediction is below `outputs/{id}/`.
         key, content_type = f"outputs/{run.id}/{run.attempt}/{file.token}", file.content_type or _DEFAULT
@@ -51,6 +74,12 @@ class Outputs:
         )
         place.unlink(missing_ok=True)
         return references.write(Reference(blob, file.name))
+
+    def _place(self, text: str, run: Running) -> Path | None:
+        """Where the file is that the model process has named so; None if it is none."""
+        file = spooled.read(text)
+        place = None if file is None else self._spool.folder(run) / file.token
+        return place if place is not None and place.is_file() else None
 
 
 def _outputs(frame: FromRun) -> Sequence[bytes]:

@@ -34,6 +34,11 @@ const steps = {
   fail: () => failure(replicate.run("local/fail", { input })),
   missing: () => failure(replicate.predictions.get("nothing")),
   invalid: () => failure(replicate.run("local/greet", { input: { name: 7 } })),
+  limited: () => failure(
+    (async () => {
+      for (let n = 0; n < 2; n += 1) await replicate.predictions.create({ model: "local/greet", input });
+    })(),
+  ),
   cancel: async () => {
     const prediction = await replicate.predictions.create({ model: "local/gated", input });
     await replicate.predictions.cancel(prediction.id);

@@ -14,6 +14,7 @@ from leveret.backends.redis.scripts import Script, Scripts
 from leveret.core import deadlines, events, lanes, lifecycle, wire
 from leveret.core.events import Ending, Failed, Logs, Output, Queued, Report, Reset, Started, Succeeded
 from leveret.core.letters import DeadLetter
+from leveret.core.limits import Allowance
 from leveret.core.once import Once
 from leveret.core.ports import Running
 from leveret.core.prediction import EMPTY, Prediction
@@ -37,9 +38,13 @@ class Commands:
         self._scripts = scripts
         self._retention = retention or Retention()
 
-    def create(self, prediction: Prediction, *, at: float, once: Once | None = None) -> Command:
+    def create(
+        self, prediction: Prediction, *, at: float, once: Once | None = None, within: Allowance | None = None
+    ) -> Command:
         """Record it, unless it is sent again; the script chooses its lane."""
-        return self._create(prediction, at, "", int(prediction.created_at * 1000), once)
+        return self._create(
+            prediction, at=at, lane="", created=int(prediction.created_at * 1000), once=once, within=within
+        )
 
     def missed(self, prediction: Prediction, once: Once) -> Command:
         """Remember that its answer was missed."""
@@ -53,7 +58,7 @@ class Commands:
 
     def rebuild(self, message: Prediction, *, at: float) -> Command:
         """Record it as its message says, which is in its queue already."""
-        return self._create(message, at, message.lane, "", None)
+        return self._create(message, at=at, lane=message.lane, created="")
 
     def claims(
         self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None, at: float
@@ -95,6 +100,7 @@ class Commands:
                 keys.unreplied,
                 keys.expiry,
                 keys.lines,
+                keys.usage,
                 *(self._letter(prediction_id) if dies else ()),
             ),
             prediction_id,
@@ -160,7 +166,7 @@ class Commands:
         return (self._keys.cards, self._keys.presence, self._keys.problems)
 
     def _claim(self, prediction: Prediction, parts: Sequence[Part]) -> Command:
-        places = (self._keys.leases, self._keys.outbox, self._keys.waiting, self._keys.lines)
+        places = (self._keys.leases, self._keys.outbox, self._keys.waiting, self._keys.lines, self._keys.usage)
         keys = (*self._of(prediction.id), *places)
         if not deadlines.bounded(prediction):
             return _call(self._scripts.claim, keys, prediction.id, *parts)
@@ -206,13 +212,22 @@ class Commands:
     def _letter(self, letter_id: str) -> tuple[str, str, str]:
         return self._keys.letter(letter_id), self._keys.dead, self._keys.dead_models
 
-    def _create(self, prediction: Prediction, at: float, lane: Part, created: Part, once: Once | None) -> Command:
+    def _create(
+        self,
+        prediction: Prediction,
+        *,
+        at: float,
+        lane: Part,
+        created: Part,
+        once: Once | None = None,
+        within: Allowance | None = None,
+    ) -> Command:
         account, retention = prediction.account, prediction.retention or self._retention.data
         places = (self._keys.outstanding, self._keys.outbox, self._keys.lines)
-        keys = [*self._of(prediction.id), self._keys.account(account), *places]
+        keys = [*self._of(prediction.id), self._keys.account(account), *places, self._keys.deadlines, self._keys.usage]
         return _call(
             self._scripts.create,
-            (*keys, self._keys.deadlines, *([] if once is None else [self._keys.once(account, once)])),
+            (*keys, *([] if once is None else [self._keys.once(account, once)])),
             prediction.id,
             wire.encode(prediction),
             _WAITS,
@@ -226,6 +241,7 @@ class Commands:
             *(("", "", "") if once is None else (once.sent, once.fingerprint, _milliseconds(once.lifetime))),
             _milliseconds(retention) if retention else "",
             "" if prediction.reply_to is None else 1,
+            *_limits(within),
             *self._hook(prediction),
             *lanes.thresholds(prediction.priority),
         )
@@ -265,6 +281,13 @@ class Commands:
 
     def _of(self, prediction_id: str) -> tuple[str, str]:
         return self._keys.record(prediction_id), self._keys.log(prediction_id)
+
+
+def _limits(within: Allowance | None) -> tuple[Part, Part, Part, Part]:
+    """The rate, the size of its bucket, how many may wait and how many may run; '' is no limit."""
+    if within is None:
+        return "", "", "", ""
+    return repr(within.rate) if within.rate else "", repr(within.bucket), within.queued or "", within.running or ""
 
 
 def _call(script: Script, keys: Sequence[str], *arguments: Part) -> Command:

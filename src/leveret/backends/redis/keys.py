@@ -28,6 +28,9 @@
 {ns}:secret:{name}      string  a secret of the installation
 {ns}:credentials        hash    the API keys, by the digest of each
 {ns}:credentials-used   hash    when each was last used, in s
+{ns}:allowances         hash    what accounts may, where that is not what the settings say, by account
+{ns}:usage              hash    of accounts with limits how many predictions wait and run, and what is in the bucket of
+                                their rate: "account what"
 {ns}:leader:{key}       string  the prediction that runs, or has run, for all that ask for the same; expires
 {ns}:presence           zset    model and worker, by when they count as gone, in ms
 {ns}:problems           hash    why those of them that cannot serve now cannot
@@ -61,6 +64,8 @@ class Keys:
         self.dead_models = f"{namespace}:dead-models"
         self.uploads = f"{namespace}:uploads"
         self.problems = f"{namespace}:problems"
+        self.allowances = f"{namespace}:allowances"
+        self.usage = f"{namespace}:usage"
         self._records = f"{namespace}:p:"
         self._logs = f"{namespace}:e:"
         self._blobs = f"{namespace}:blob:"

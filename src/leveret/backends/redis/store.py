@@ -14,6 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from leveret.backends.redis import claims, lines, listings, record, replies, scripts
+from leveret.backends.redis.accounts import RedisAccounts, refused
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
@@ -29,6 +30,7 @@ from leveret.backends.redis.uploads import RedisUploads
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
+from leveret.core.limits import Allowance
 from leveret.core.line import Line
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
@@ -83,7 +85,7 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials):
+class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials, RedisAccounts):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
@@ -92,25 +94,30 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCrede
 
     # Predictions
 
-    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
+    async def create(
+        self, prediction: Prediction, *, once: Once | None = None, within: Allowance | None = None
+    ) -> Prediction:
         """See core.ports.Predictions."""
-        (reply,) = await self._batcher.send([self._commands.create(prediction, at=time.time(), once=once)])
+        command = self._commands.create(prediction, at=time.time(), once=once, within=within)
+        (reply,) = await self._batcher.send([command])
         match reply:
             case bytes(repeated):
-                return await self._repeated(prediction, repeated.decode())
+                return await self._repeated(prediction, repeated.decode(), within)
             case answer if answer == _EXISTS:
                 return await self.get(prediction.id)
             case answer if answer == _MISMATCH:
                 raise IdempotencyMismatch
+            case [int(refusal), int(number)] if refusal < 0:
+                raise refused(refusal, number, within)
         lane, ticket = map(replies.number, replies.array(reply))
         return replace(prediction, lane=lane, ticket=ticket)
 
-    async def _repeated(self, prediction: Prediction, earlier: str) -> Prediction:
+    async def _repeated(self, prediction: Prediction, earlier: str, within: Allowance | None) -> Prediction:
         """What it repeats; if that was deleted just now, it is a prediction of its own."""
         try:
             return await self.get(earlier)
         except PredictionNotFound:
-            return await self.create(prediction)
+            return await self.create(prediction, within=within)
 
     async def missed(self, prediction: Prediction, once: Once) -> None:
         """See core.ports.Predictions."""

@@ -60,6 +60,7 @@ class Record(Struct, frozen=True):
     lane: int
     ticket: int
     started_at: float | None
+    cap: int | None = None
     heeded: str = ""
     removed: int = 0
     gone: int = 0
@@ -91,16 +92,18 @@ def find(connection: Connection, prediction_id: str) -> Record | None:
     """The record, if there is one."""
     row = connection.execute(
         "SELECT seq, status, attempt, holder, lease, length, appended, charged, canceling, suspect, due, model, lane,"
-        " ticket, started_at, heeded, removed, gone FROM predictions WHERE id = ?",
+        " ticket, started_at, cap, heeded, removed, gone FROM predictions WHERE id = ?",
         (prediction_id,),
     ).fetchone()
     return None if row is None else Record(*row)
 
 
-def insert(connection: Connection, prediction: Prediction, *, at: float, retention: float) -> Record:
+def insert(
+    connection: Connection, prediction: Prediction, *, at: float, retention: float, cap: int | None = None
+) -> Record:
     """A new record in its lane, with the first event in its log.
 
-    Its data stays for `retention` if it says nothing itself.
+    Its data stays for `retention` if it says nothing itself; it runs only with less than `cap` others of its account.
     """
     model, lane = prediction.model, prediction.lane
     ticket = lines.enter(connection, model=model, lane=lane)
@@ -109,11 +112,11 @@ def insert(connection: Connection, prediction: Prediction, *, at: float, retenti
     stays = prediction.retention or retention or None
     seq = connection.execute(
         "INSERT INTO predictions"
-        " (id, account, model, lane, ticket, status, attempt, charged, overdue_at, retention, heeded)"
-        " VALUES (?, ?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?)",
+        " (id, account, model, lane, ticket, status, attempt, charged, overdue_at, retention, heeded, cap)"
+        " VALUES (?, ?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?, ?)",
         (
             *(prediction.id, prediction.account, model, lane, ticket, attempt, charged),
-            *(due(prediction), stays, heeded),
+            *(due(prediction), stays, heeded, cap),
         ),
     ).lastrowid
     assert seq is not None  # noqa: S101 - an INSERT has a rowid
@@ -126,7 +129,7 @@ def insert(connection: Connection, prediction: Prediction, *, at: float, retenti
     if prediction.webhook is not None:
         connection.execute("INSERT INTO hooks (seq, told) VALUES (?, 0)", (seq,))
     started = Record(
-        seq, Status.STARTING, attempt, "", 0.0, 1, 0, charged, 0, "", 0.0, model, lane, ticket, None, heeded
+        seq, Status.STARTING, attempt, "", 0.0, 1, 0, charged, 0, "", 0.0, model, lane, ticket, None, cap, heeded
     )
     return started
 

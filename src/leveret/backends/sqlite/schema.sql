@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     expires_at   REAL,                               -- from when the data, or then the record, is to go
     reused       TEXT NOT NULL DEFAULT '',           -- the prediction whose output it has
     removed      INTEGER NOT NULL DEFAULT 0,         -- whether the data has gone
+    cap          INTEGER,                            -- how many of its account may run with it; NULL: any
     gone         INTEGER NOT NULL DEFAULT 0          -- whether it was deleted, and only keeps its messages from running
 );
 
@@ -167,6 +168,19 @@ CREATE TABLE IF NOT EXISTS credentials (
     digest  TEXT PRIMARY KEY,
     data    BLOB NOT NULL,  -- JSON
     used_at REAL
+) WITHOUT ROWID;
+
+-- What accounts may, where that is not what the settings say.
+CREATE TABLE IF NOT EXISTS allowances (
+    account TEXT PRIMARY KEY,
+    data    BLOB NOT NULL   -- JSON
+) WITHOUT ROWID;
+
+-- What is left of each account's rate; full again whenever the database is opened.
+CREATE TEMP TABLE buckets (
+    account TEXT PRIMARY KEY,
+    tokens  REAL NOT NULL,
+    at      REAL NOT NULL
 ) WITHOUT ROWID;
 
 -- Which prediction runs, or has run, for all that ask for the same.

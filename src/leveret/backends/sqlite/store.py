@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from leveret.backends.sqlite import (
+    accounts,
     credentials,
     expiry,
     hooks,
@@ -32,6 +33,7 @@ from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.keys import ApiKey
 from leveret.core.lanes import lane_for
 from leveret.core.letters import DeadLetter
+from leveret.core.limits import Allowance
 from leveret.core.line import Line
 from leveret.core.once import Once
 from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
@@ -52,10 +54,20 @@ class SqliteStore:
         self._retention = retention or Retention()
         self._doorbells = Doorbells[Entry](size=lambda entry: size(entry.event))
 
-    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
+    async def create(
+        self, prediction: Prediction, *, once: Once | None = None, within: Allowance | None = None
+    ) -> Prediction:
         """See core.ports.Predictions."""
-        creating = partial(_create, prediction=prediction, once=once, retention=self._retention.data)
+        creating = partial(_create, prediction=prediction, once=once, within=within, retention=self._retention.data)
         return await self._database.write(creating, durable=True)
+
+    async def allowances(self) -> Mapping[str, Allowance]:
+        """See core.ports.Accounts."""
+        return await self._database.read(accounts.allowances)
+
+    async def allow(self, account: str, allowance: Allowance | None) -> None:
+        """See core.ports.Accounts."""
+        await self._database.write(partial(accounts.allow, account=account, allowance=allowance), durable=True)
 
     async def missed(self, prediction: Prediction, once: Once) -> None:
         """See core.ports.Predictions."""
@@ -299,7 +311,9 @@ class SqliteStore:
                 self._doorbells.ring(prediction_id, entries)
 
 
-def _create(connection: Connection, *, prediction: Prediction, once: Once | None, retention: float) -> Prediction:
+def _create(
+    connection: Connection, *, prediction: Prediction, once: Once | None, within: Allowance | None, retention: float
+) -> Prediction:
     if records.find(connection, prediction.id) is not None:
         return _get(connection, prediction_id=prediction.id)
     now = time.time()
@@ -307,10 +321,14 @@ def _create(connection: Connection, *, prediction: Prediction, once: Once | None
         earlier = repeats.repeated(connection, prediction, once, at=now)
         if earlier is not None:
             return _get(connection, prediction_id=earlier)
+    if within is not None:
+        accounts.admit(connection, prediction.account, within, at=now)
+    if once is not None:
         repeats.remember(connection, prediction, once, at=now)
     outstanding = records.outstanding(connection, prediction)
     created = replace(prediction, lane=lane_for(outstanding, priority=prediction.priority))
-    record = records.insert(connection, created, at=now, retention=retention)
+    cap = None if within is None else within.running or None
+    record = records.insert(connection, created, at=now, retention=retention, cap=cap)
     upkeep.publishing(connection, created)
     return replace(created, ticket=record.ticket)
 

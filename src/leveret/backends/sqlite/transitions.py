@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from msgspec.structs import replace
 
-from leveret.backends.sqlite import records, upkeep
+from leveret.backends.sqlite import accounts, records, upkeep
 from leveret.backends.sqlite.records import Column, News, Record
 from leveret.core.deadlines import bounded, overdue
 from leveret.core.events import Canceled, Ending, Entry, Event, Failed, Report, Reset, Started
@@ -47,6 +47,8 @@ def claim(
             news.append((prediction.id, records.advance(connection, record, [ending])))
         elif record.status == Status.STARTING and record.due > now:
             claims.append(Early(record.due - now))
+        elif (delay := _delay(connection, prediction, record)) is not None:
+            claims.append(Early(delay))
         else:
             answer, entries = _start(connection, prediction, record, worker=worker, now=now, lease=lease)
             upkeep.published(connection, [prediction.id])  # as its message is here
@@ -142,6 +144,13 @@ def _start(
     if record.attempt == 0 and prediction.start_by is not None:
         columns["overdue_at"] = prediction.deadline
     return claimed, records.advance(connection, record, follow, columns)
+
+
+def _delay(connection: Connection, prediction: Prediction, record: Record) -> float | None:
+    """For how long it is put off because of its account's limit; what has lost its worker still counts as running."""
+    if record.cap is None or record.status == Status.PROCESSING:
+        return None
+    return accounts.put_off(connection, prediction.account, record.cap)
 
 
 def _ending(prediction: Prediction, record: Record, most: int | None, *, at: float) -> Canceled | Failed | None:

@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
-* Store, thirteen small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Reuse, Registry,
-  Lines, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, ApiKeys.
+* Store, fourteen small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Reuse, Registry,
+  Lines, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, ApiKeys, Accounts.
 * Blobs: large values.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from leveret.core.hooks import Errands, Hooks
+from leveret.core.ports.accounts import Accounts
 from leveret.core.ports.blobs import Blobs
 from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
@@ -21,6 +22,7 @@ from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse
 from leveret.core.ports.upkeep import Expiry, Replies, Upkeep, Waiting
 
 __all__ = [
+    "Accounts",
     "ApiKeys",
     "Blobs",
     "Broker",
@@ -70,6 +72,7 @@ class Store(
     Hooks,
     Replies,
     ApiKeys,
+    Accounts,
     Protocol,
 ):
-    """All thirteen, as one backend class."""
+    """All fourteen, as one backend class."""

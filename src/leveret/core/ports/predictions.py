@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from leveret.core.events import Canceled, Entry, Failed
+from leveret.core.limits import Allowance
 from leveret.core.once import Once
 from leveret.core.prediction import Prediction, Status
 
@@ -25,11 +26,15 @@ class Query(Struct, frozen=True, kw_only=True):
 class Predictions(Protocol):
     """What the gateway needs of the store."""
 
-    async def create(self, prediction: Prediction, *, once: Once | None = None) -> Prediction:
+    async def create(
+        self, prediction: Prediction, *, once: Once | None = None, within: Allowance | None = None
+    ) -> Prediction:
         """Record it, durably, with its first event and an outbox entry; answers it with its lane chosen and its ticket.
 
         Creating the same id again changes nothing and answers what is there. So does what `once` says to be sent
-        again: the answer then has another id. Raises IdempotencyMismatch.
+        again: the answer then has another id. Anything else has to be `within` what its account may; what that says of
+        running holds for this prediction until it has ended. Raises IdempotencyMismatch, RateExceeded and
+        TooManyQueued.
         """
         ...
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Final
 
 from leveret.core.keys import ACCOUNT
+from leveret.gateway.admin.accounts import AccountLimits, AccountList
 from leveret.gateway.admin.keys import KeyList, MadeKey
 from leveret.gateway.admin.queues import QueueList
 from leveret.gateway.admin.views import DeadLetterDetail, DeadLetterPage, Purged, Retried
 from leveret.gateway.operations import Operation, created, reference
 from leveret.gateway.schemas import Schema
 
-SENT: Final = (KeyList, MadeKey, DeadLetterPage, DeadLetterDetail, Retried, Purged, QueueList)
+SENT: Final = (
+    AccountLimits,
+    AccountList,
+    KeyList,
+    MadeKey,
+    DeadLetterPage,
+    DeadLetterDetail,
+    Retried,
+    Purged,
+    QueueList,
+)
 """What the admin API answers."""
 
 _WANTED: Final[Schema] = {
@@ -32,7 +43,46 @@ _WANTED: Final[Schema] = {
     "required": ["scopes"],
 }
 
+_ALLOWANCE: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "rate": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e6}, {"type": "null"}]},
+        "burst": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000}, {"type": "null"}]},
+        "queued": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000_000}, {"type": "null"}]},
+        "running": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000}, {"type": "null"}]},
+    },
+    "additionalProperties": False,
+}
+
 OPERATIONS: Final = (
+    Operation(
+        method="get",
+        path="/admin/v1/accounts",
+        name="listAccounts",
+        summary="The accounts with limits of their own",
+        tag="accounts",
+        answers={200: reference("AccountList")},
+    ),
+    Operation(
+        method="put",
+        path="/admin/v1/accounts/{account}",
+        name="limitAccount",
+        summary="Say what an account may",
+        description="What is left out, or null, is as the settings say; 0 is no limit.",
+        tag="accounts",
+        parameters=("account",),
+        body=_ALLOWANCE,
+        answers={200: reference("AccountLimits")},
+    ),
+    Operation(
+        method="delete",
+        path="/admin/v1/accounts/{account}",
+        name="unlimitAccount",
+        summary="Let an account do what the settings say",
+        tag="accounts",
+        parameters=("account",),
+        answers={204: None},
+    ),
     Operation(
         method="get",
         path="/admin/v1/keys",

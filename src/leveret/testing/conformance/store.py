@@ -13,6 +13,7 @@ from leveret.testing.conformance.hooks import HooksConformance
 from leveret.testing.conformance.keys import KeysConformance
 from leveret.testing.conformance.leaders import LeadersConformance
 from leveret.testing.conformance.letters import LettersConformance
+from leveret.testing.conformance.limits import LimitsConformance
 from leveret.testing.conformance.lines import LinesConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.once import NamedConformance, RetriedConformance
@@ -49,6 +50,7 @@ class StoreConformance(
     LinesConformance,
     LeadersConformance,
     KeysConformance,
+    LimitsConformance,
 ):
     """All that every store must do; one apart from the queues inherits `WaitingConformance` as well.
 

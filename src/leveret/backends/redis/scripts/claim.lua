@@ -4,7 +4,8 @@
 --   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
 --   -7 with in how many ms it may be claimed; when a deadline has passed, -8 (it waits for its first run), -9 (for
 --   another one) or -10 (its worker was lost).
--- KEYS: record, log, leases, outbox, waiting, lines, and if it has a deadline: deadlines;
+-- What is over its account's limit of running ones is answered like what may be claimed later.
+-- KEYS: record, log, leases, outbox, waiting, lines, usage, and if it has a deadline: deadlines;
 --   and the one that the record names in `on_start`, if its webhook heeds that
 -- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
@@ -12,10 +13,10 @@
 --   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...,
 --   and if it has a deadline: in ms, until when its first run may begin and until when another one ('': for ever)
 local id, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 11)
-local status, attempt, holder, expiry, charged, canceling, suspect, due, owner, lane, ticket, on_start = unpack(
+local status, attempt, holder, expiry, charged, canceling, suspect, due, owner, lane, ticket, on_start, cap = unpack(
   redis.call(
     'HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due', 'owner', 'lane',
-    'ticket', 'on_start'
+    'ticket', 'on_start', 'cap'
   )
 )
 if not status then
@@ -36,7 +37,7 @@ if canceling and not alive then
 end
 local first, last = attempt == '0', #ARGV
 local first_by, again_by
-if KEYS[7] then
+if KEYS[8] then
   first_by, again_by, last = ARGV[last - 1], ARGV[last], last - 2
   local passes = tonumber(first and first_by or again_by)
   if passes and passes <= now and not alive then
@@ -50,10 +51,24 @@ end
 if status == waits and due and tonumber(due) > now then
   return { -7, tonumber(due) - now }
 end
+local account = cap and string.match(owner, ' (.*)$')
+if cap and cap ~= '' and status == waits then
+  local running = tonumber(redis.call('HGET', KEYS[7], account .. ' running') or 0)
+  if running >= tonumber(cap) then
+    local waiting = tonumber(redis.call('HGET', KEYS[7], account .. ' waiting') or 0)
+    return { -7, math.floor(1000 * math.min(60, math.max(1, waiting / tonumber(cap)))) }
+  end
+end
 redis.call('ZADD', KEYS[3], renewed, id)
 if alive then
   redis.call('HSET', KEYS[1], 'lease', renewed)
   return { tonumber(attempt), charged, suspect or '' }
+end
+if cap and status == waits then
+  if redis.call('HINCRBY', KEYS[7], account .. ' waiting', -1) < 1 then
+    redis.call('HDEL', KEYS[7], account .. ' waiting')
+  end
+  redis.call('HINCRBY', KEYS[7], account .. ' running', 1)
 end
 local events = {}
 local sets = 13 + tonumber(ARGV[12])
@@ -71,9 +86,9 @@ redis.call('ZREM', KEYS[4], id)
 redis.call('ZREM', KEYS[5], id)
 if first and first_by ~= again_by then
   if again_by == '' then
-    redis.call('ZREM', KEYS[7], id)
+    redis.call('ZREM', KEYS[8], id)
   else
-    redis.call('ZADD', KEYS[7], again_by, id)
+    redis.call('ZADD', KEYS[8], again_by, id)
   end
 end
 if on_start then

@@ -1,7 +1,7 @@
 -- Compare and set: if the record is as the event demands, change it and add the event to the log.
 -- Answers 1 (changed, or this is the repetition of the call that changed it), 0 (refused, nothing changed) or -2 (there
 --   is no record).
--- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines, unreplied, expiry, lines;
+-- KEYS: record, log, leases, outstanding, outbox, waiting, deadlines, unreplied, expiry, lines, usage;
 --   if it becomes a dead letter by this: letter, dead letters, dead letters by model;
 --   and the one that the record names in `on_end`, if its webhook heeds that
 -- ARGV: id, event, the expected attempt ('': any), the expected worker ('': any), the status it leads to,
@@ -9,10 +9,10 @@
 --   how many statuses are allowed, they...,
 --   how many fields to delete, their names..., the fields to set: name, value...
 local id, event, attempt, worker, leads_to, final, delay, at, count = unpack(ARGV, 1, 9)
-local status, its_attempt, its_worker, owner, bounded, asked, retention, on_end, lane, ticket, began = unpack(
+local status, its_attempt, its_worker, owner, bounded, asked, retention, on_end, lane, ticket, began, cap = unpack(
   redis.call(
     'HMGET', KEYS[1], 'status', 'attempt', 'worker', 'owner', 'bounded', 'asked', 'retention', 'on_end', 'lane', 'ticket',
-    'started_at'
+    'started_at', 'cap'
   )
 )
 if not status then
@@ -61,6 +61,16 @@ if final == '1' then
 else
   redis.call('ZADD', KEYS[6], now + tonumber(delay), id)
 end
+if cap then
+  local account = string.match(owner, ' (.*)$')
+  local left = account .. (its_worker and ' running' or ' waiting')
+  if redis.call('HINCRBY', KEYS[11], left, -1) < 1 then
+    redis.call('HDEL', KEYS[11], left)
+  end
+  if final ~= '1' then
+    redis.call('HINCRBY', KEYS[11], account .. ' waiting', 1)
+  end
+end
 local model = string.match(owner, '^[^ ]+')
 if ticket then
   if its_worker then
@@ -74,10 +84,10 @@ if ticket then
     redis.call('HINCRBY', KEYS[10], model .. ' quit', 1)
   end
 end
-if KEYS[11] then
-  redis.call('HSET', KEYS[11], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
-  redis.call('ZADD', KEYS[12], 0, id)
-  redis.call('ZADD', KEYS[13], 0, model .. ' ' .. id)
+if KEYS[12] then
+  redis.call('HSET', KEYS[12], 'model', model, 'body', redis.call('HGET', KEYS[1], 'spec'), 'failure', event)
+  redis.call('ZADD', KEYS[13], 0, id)
+  redis.call('ZADD', KEYS[14], 0, model .. ' ' .. id)
 end
 redis.call('PUBLISH', KEYS[2], redis.call('RPUSH', KEYS[2], event) .. '\n' .. event)
 return 1
