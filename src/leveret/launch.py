@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -13,13 +12,17 @@ import uvicorn
 
 from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
+from leveret.core.meters import Exposed, Meter
 from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, Unavailable, UsageError
 from leveret.gateway.app import create_app
 from leveret.gateway.files.links import Links
 from leveret.gateway.server import server_config
 from leveret.gateway.views import Views
+from leveret.listening import address, listen
+from leveret.observe.metrics import Metrics
 from leveret.outbound import Guard, open_client
+from leveret.probes import Probes
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.sweeper import Sweeper
@@ -53,22 +56,19 @@ class Launcher:
         self._connecting = Leavable()
         self._loaded = asyncio.Event()
         self._models: dict[str, str] = {}
+        self._metrics = Metrics()
         self._mistake: UsageError | None = None
 
     async def run(self) -> None:
         """Run until stopped. Raises UsageError."""
-        listener = _listen(self._settings.gateway) if self._gateway else None
-        try:
-            async with AsyncExitStack() as stack:
-                backends: Backends | None = None
-                async with self._connecting.block():
-                    opening = connect(self._settings, patience=self._patience)
-                    backends = await stack.enter_async_context(opening)
-                if backends is not None:
-                    await self._run(backends, listener)
-        finally:
-            if listener is not None:
-                listener.close()
+        async with AsyncExitStack() as stack:
+            listener, probing = self._listeners(stack)
+            backends: Backends | None = None
+            async with self._connecting.block():
+                opening = connect(self._settings, patience=self._patience, meter=self._metrics)
+                backends = await stack.enter_async_context(opening)
+            if backends is not None:
+                await self._run(backends, listener, probing)
         if self._mistake is not None:
             raise self._mistake
 
@@ -86,13 +86,26 @@ class Launcher:
         """A worker insists by itself; whoever waits for an HTTP answer wants to know soon."""
         return self._settings.gateway.patience if self._gateway else self._settings.worker.lease
 
-    async def _run(self, backends: Backends, listener: socket.socket | None) -> None:
+    def _listeners(self, stack: AsyncExitStack) -> tuple[socket.socket | None, socket.socket | None]:
+        """Where the gateway, and where the probes of the workers are to be served."""
+        gateway, worker = self._settings.gateway, self._settings.worker
+        listener = probing = None
+        if self._gateway:
+            listener = stack.enter_context(listen(gateway.host, gateway.port, settings="gateway.", flags="--"))
+        if self._targets and worker.health_port:
+            names = {"settings": "worker.health_", "flags": "--worker-health-"}
+            probing = stack.enter_context(listen(worker.health_host, worker.health_port, **names))
+        return listener, probing
+
+    async def _run(self, backends: Backends, listener: socket.socket | None, probing: socket.socket | None) -> None:
         settings = self._settings
         replies = _replies(settings, backends, signed=self._asks)
         self._workers = [self._worker(target, backends, replies) for target in self._targets]
+        for worker in self._workers:
+            self._metrics.watch(worker.readings)
         if listener is not None:
-            self._server = _server(settings, backends)
-            self.url = settings.gateway.base_url or _address(listener)
+            self._server = _server(settings, backends, self._metrics)
+            self.url = settings.gateway.base_url or address(listener)
         if self._stopping.is_set():
             return
         if listener is not None:
@@ -102,11 +115,11 @@ class Launcher:
             async with asyncio.TaskGroup() as roles:
                 for worker in self._workers:
                     roles.create_task(self._work(worker))
-                tasks = [background.create_task(self._announce())]
+                tasks = [background.create_task(self._announce()), background.create_task(self._show(probing))]
                 if self._server is not None and listener is not None:
                     roles.create_task(self._serve(self._server, listener))
                     tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
-                    tasks.append(background.create_task(_tell(settings, backends, signed=self._asks)))
+                    tasks.append(background.create_task(_tell(settings, backends, self._metrics, signed=self._asks)))
                 roles.create_task(self._end(tasks))
             replying.cancel()
 
@@ -121,6 +134,7 @@ class Launcher:
             outbound=self._settings.outbound,
             admit=partial(self._admit, target),
             reply=replies.add,
+            meter=self._metrics,
         )
 
     def _admit(self, target: str, model: str) -> None:
@@ -143,6 +157,14 @@ class Launcher:
         await self._loaded.wait()
         if not self._stopping.is_set():
             await server.serve(sockets=[listener])
+
+    async def _show(self, listener: socket.socket | None) -> None:
+        """Let others see for ever how the workers are."""
+        if listener is None:
+            return
+        probes = Probes(workers=[worker.wrong for worker in self._workers], meter=self._metrics)
+        config = uvicorn.Config(probes, http="httptools", lifespan="off", access_log=False, log_config=None)
+        await _Server(config, closing=asyncio.Event()).serve(sockets=[listener])
 
     async def _announce(self) -> None:
         for worker in self._workers:
@@ -183,7 +205,7 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
 
-def _server(settings: Settings, backends: Backends) -> _Server:
+def _server(settings: Settings, backends: Backends, meter: Exposed) -> _Server:
     closing = asyncio.Event()
     app = create_app(
         store=backends.store,
@@ -192,6 +214,7 @@ def _server(settings: Settings, backends: Backends) -> _Server:
         settings=settings.gateway,
         guard=Guard(settings.outbound),
         limits=settings.limits,
+        meter=meter,
         closing=closing,
     )
     return _Server(server_config(app, settings.gateway), closing=closing)
@@ -232,7 +255,7 @@ def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) ->
     )
 
 
-async def _tell(settings: Settings, backends: Backends, *, signed: Callable[[], bool]) -> None:
+async def _tell(settings: Settings, backends: Backends, meter: Meter, *, signed: Callable[[], bool]) -> None:
     """Call webhooks for ever."""
     base_url = settings.gateway.base_url.rstrip("/")
     links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
@@ -249,28 +272,7 @@ async def _tell(settings: Settings, backends: Backends, *, signed: Callable[[], 
             render=views.prediction,
             settings=settings.webhooks,
             base_url=base_url,
+            meter=meter,
         )
         group.create_task(Dispatcher(hooks=backends.store, queues=backends.broker).run())
         group.create_task(teller.run())
-
-
-def _listen(settings: GatewaySettings) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except (OSError, UnicodeError) as error:
-        port = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
-        raise InvalidSetting(
-            name="gateway.port" if port else "gateway.host",
-            source="the settings",
-            reason=f"{settings.host}:{settings.port} cannot be listened on ({error}); "
-            f"choose another with {'--port' if port else '--host'}",
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"

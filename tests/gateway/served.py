@@ -22,6 +22,7 @@ from leveret.config import GatewaySettings, LimitSettings
 from leveret.core.card import Card, Listing
 from leveret.core.events import Ending, Entry, Failed, Output, Report, Reset, Succeeded
 from leveret.core.limits import Allowance
+from leveret.core.meters import SILENT, Exposed
 from leveret.core.once import Once
 from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.prediction import Blob, Prediction
@@ -263,6 +264,7 @@ async def serving(
     guard: Guard = PUBLIC,
     closing: asyncio.Event | None = None,
     retention: Retention | None = None,
+    meter: Exposed = SILENT,
 ) -> AsyncIterator[Gateway]:
     """A gateway over new backends in this folder, with the model `local/echo` announced."""
     async with open_database(folder / "leveret.db") as database:
@@ -271,7 +273,14 @@ async def serving(
         await broker.declare(ECHO.model)
         settings = settings or GatewaySettings()
         app = create_app(
-            store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, limits=limits, closing=closing
+            store=store,
+            broker=broker,
+            blobs=blobs,
+            settings=settings,
+            guard=guard,
+            limits=limits,
+            meter=meter,
+            closing=closing,
         )
         async with (
             _served(server_config(app, settings)) as (url, server),

@@ -95,10 +95,11 @@ async def test_a_key_without_the_scope_is_403_and_names_it(gateway: Gateway) -> 
         await gateway.client.get("/admin/v1/queues", headers=bearer(reader)),
         await gateway.client.get("/v1/webhooks/default/secret", headers=bearer(reader)),
         await gateway.client.get("/v1/models", headers=bearer(worker)),
+        await gateway.client.get("/metrics", headers=bearer(reader)),
     ]
 
-    assert [403] * 4 == [answer.status_code for answer in answers]
-    assert ["predict", "admin", "predict", "read"] == [answer.json()["scope"] for answer in answers]
+    assert [403] * 5 == [answer.status_code for answer in answers]
+    assert ["predict", "admin", "predict", "read", "metrics"] == [answer.json()["scope"] for answer in answers]
 
 
 async def test_an_account_knows_nothing_of_what_others_have(gateway: Gateway) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from leveret.backends.files import FileBlobs
 from leveret.config import Settings
+from leveret.core.meters import SILENT, Meter
 from leveret.core.ports import Blobs, Queues, Store
 from leveret.core.retention import Retention
 from leveret.errors import InvalidSetting
@@ -25,7 +26,7 @@ class Backends(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backends]:
+async def connect(settings: Settings, *, patience: float, meter: Meter = SILENT) -> AsyncIterator[Backends]:
     """The embedded family when no URL is set, otherwise RabbitMQ and Redis, even if they are away now.
 
     A call waits up to `patience` seconds for a store that is away. Raises InvalidSetting.
@@ -34,7 +35,7 @@ async def connect(settings: Settings, *, patience: float) -> AsyncIterator[Backe
         async with _embedded(settings) as backends:
             yield backends
     else:
-        async with _distributed(settings, patience) as backends:
+        async with _distributed(settings, patience, meter) as backends:
             yield backends
 
 
@@ -52,7 +53,7 @@ async def _embedded(settings: Settings) -> AsyncIterator[Backends]:
 
 
 @asynccontextmanager
-async def _distributed(settings: Settings, patience: float) -> AsyncIterator[Backends]:
+async def _distributed(settings: Settings, patience: float, meter: Meter) -> AsyncIterator[Backends]:
     from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415 - drivers are imported when chosen
     from leveret.backends.rabbitmq.connection import hosts  # noqa: PLC0415
     from leveret.backends.redis.blobs import open_blobs  # noqa: PLC0415
@@ -64,8 +65,10 @@ async def _distributed(settings: Settings, patience: float) -> AsyncIterator[Bac
     _check("store_url", settings.store_url, ("redis://", "rediss://", "unix://"))
     keep = _retention(settings)
     async with (
-        open_store(settings.store_url, namespace=settings.namespace, patience=patience, retention=keep) as store,
-        open_broker(settings.broker_url, namespace=settings.namespace) as broker,
+        open_store(
+            settings.store_url, namespace=settings.namespace, patience=patience, retention=keep, meter=meter
+        ) as store,
+        open_broker(settings.broker_url, namespace=settings.namespace, meter=meter) as broker,
         open_blobs(settings.store_url, namespace=settings.namespace) as blobs,
     ):
         yield Backends(broker=broker, store=store, blobs=_shared(settings) or blobs)

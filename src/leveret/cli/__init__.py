@@ -23,7 +23,7 @@ from leveret.cli.watch import watch
 from leveret.config import Option, Settings, Value
 from leveret.errors import InvalidSetting, LeveretError
 from leveret.launch import Launcher
-from leveret.observe import configure_logging
+from leveret.observe.logs import configure_logging
 
 Targets: TypeAlias = Annotated[list[str], typer.Argument(help="file.py, file.py:name or package.module:name")]
 Command: TypeAlias = Callable[..., None]

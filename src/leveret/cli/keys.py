@@ -32,7 +32,9 @@ app = typer.Typer(
 @app.command()
 def create(
     *,
-    scope: Annotated[list[str], typer.Option(help="read, predict, admin or worker:owner/name; may be repeated")],
+    scope: Annotated[
+        list[str], typer.Option(help="read, predict, metrics, admin or worker:owner/name; may be repeated")
+    ],
     account: Annotated[str, typer.Option(help="whose key it is")] = "local",
     name: Annotated[str, typer.Option(help="what it is for")] = "",
     expires: Annotated[str | None, typer.Option(help="for how long it can be used, such as 30d")] = None,

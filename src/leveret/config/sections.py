@@ -95,6 +95,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         1024 * 1024 * 1024
     )
     download_timeout: Annotated[Seconds, Meta(description="seconds that fetching a file for an input may take")] = 60.0
+    health_host: Annotated[str, Meta(description="address at which a worker shows its health and its metrics")] = (
+        "127.0.0.1"
+    )
+    health_port: Annotated[int, Meta(ge=0, le=65535, description="port for that; 0: it does not")] = 0
     max_output: Annotated[Bytes, Meta(description="largest output of a run, its files included, in bytes")] = (
         1024 * 1024 * 1024
     )

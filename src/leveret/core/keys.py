@@ -28,6 +28,8 @@ class Scope(StrEnum):
     """See the predictions, files and webhooks of its account, and every model."""
     PREDICT = "predict"
     """Create, cancel and delete them, too."""
+    METRICS = "metrics"
+    """Read what a gateway has counted."""
     ADMIN = "admin"
     """The admin API, which knows no accounts, and all that the others may."""
 
@@ -55,7 +57,11 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     def may(self, scope: Scope) -> bool:
         """Whether it has the scope, or a wider one."""
         own = set(self.scopes)
-        wider = {Scope.READ: {Scope.READ, Scope.PREDICT, Scope.ADMIN}, Scope.PREDICT: {Scope.PREDICT, Scope.ADMIN}}
+        wider = {
+            Scope.READ: {Scope.READ, Scope.PREDICT, Scope.ADMIN},
+            Scope.PREDICT: {Scope.PREDICT, Scope.ADMIN},
+            Scope.METRICS: {Scope.METRICS, Scope.ADMIN},
+        }
         return bool(own & wider.get(scope, {scope}))
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from starlette.routing import Router
 
 from leveret.config import GatewaySettings, LimitSettings, OutboundSettings
+from leveret.core.meters import SILENT, Exposed
 from leveret.core.ports import Blobs, Queues
 from leveret.gateway.auth import Auth
 from leveret.gateway.parts import GatewayStore, Parts
@@ -34,6 +35,7 @@ def create_app(
     settings: GatewaySettings,
     guard: Guard = PUBLIC,
     limits: LimitSettings = UNLIMITED,
+    meter: Exposed = SILENT,
     closing: asyncio.Event | None = None,
 ) -> Problems:
     """The gateway as an ASGI application; serve it with its lifespan.
@@ -41,14 +43,16 @@ def create_app(
     `guard` says which webhooks may be called. Set `closing` before the server is stopped: it ends what would keep
     connections open, waits and streams.
     """
-    parts = Parts.of(store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, limits=limits)
+    parts = Parts.of(
+        store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, limits=limits, meter=meter
+    )
     background = _Background(parts, closing or asyncio.Event())
     router = Router(
         routes(parts),
         redirect_slashes=False,  # official clients do not follow redirects
         lifespan=background.lifespan,
     )
-    return Problems(Auth(router, keyring=parts.keyring), routes=router.routes)
+    return Problems(Auth(router, keyring=parts.keyring), routes=router.routes, meter=meter)
 
 
 class _Background(Struct, frozen=True):

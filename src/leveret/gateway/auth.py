@@ -9,7 +9,6 @@ from typing import Final
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -48,7 +47,7 @@ def needed(method: str, path: str) -> KeyScope | None:
     if path.startswith("/v1/"):
         reads = method in _READING and path != "/v1/webhooks/default/secret"
         return KeyScope.READ if reads else KeyScope.PREDICT
-    return KeyScope.ADMIN
+    return KeyScope.METRICS if path == "/metrics" else KeyScope.ADMIN
 
 
 class Keyring:
@@ -117,7 +116,7 @@ class Keyring:
 
 
 class Auth:
-    """The middleware: puts the identity into the scope, or answers 401 or 403 in place of the application."""
+    """The middleware: puts the identity into the scope. Raises what `Keyring.identify` does; a socket is refused."""
 
     def __init__(self, app: ASGIApp, *, keyring: Keyring) -> None:
         self._app = app
@@ -133,13 +132,8 @@ class Auth:
             authorization = Headers(scope=scope).get("authorization", "")
             scope[IN_SCOPE] = await self._keyring.identify(authorization, needed(method, scope["path"]))
         except LeveretError as error:
-            await _refuse(problems.answer(error), scope, receive, send)
+            if scope["type"] == "http":
+                raise
+            await WebSocket(scope, receive, send).send_denial_response(problems.answer(error))
             return
         await self._app(scope, receive, send)
-
-
-async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await WebSocket(scope, receive, send).send_denial_response(response)
-    else:
-        await response(scope, receive, send)

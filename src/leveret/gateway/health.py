@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -28,7 +29,13 @@ class Health:
         return JSONResponse({"status": "live"})
 
     async def ready(self, _request: Request) -> Response:
-        """It can accept predictions: the broker takes messages and the store answers; otherwise what is wrong."""
+        """It can accept predictions; otherwise what is wrong."""
+        if wrong := await self.wrong():
+            raise Unavailable(**wrong)
+        return JSONResponse({"status": "ready"})
+
+    async def wrong(self) -> Mapping[str, str]:
+        """What keeps it from accepting predictions: a broker that takes no messages, a store that does not answer."""
         wrong: dict[str, str] = {}
         if not self._broker.accepting:
             wrong["broker"] = "it is not connected, or an alarm blocks publishers"
@@ -39,6 +46,4 @@ class Health:
             wrong["store"] = f"it has not answered for {PATIENCE:g} seconds"
         except Unavailable as error:
             wrong["store"] = str(error)
-        if wrong:
-            raise Unavailable(**wrong)
-        return JSONResponse({"status": "ready"})
+        return wrong

@@ -337,6 +337,15 @@ OPERATIONS: Final = (
     ),
     Operation(
         method="get",
+        path="/metrics",
+        name="getMetrics",
+        summary="What it has counted, in the text format of Prometheus",
+        tag="health",
+        answers={200: _TEXT},
+        media="text/plain",
+    ),
+    Operation(
+        method="get",
         path="/openapi.json",
         name="getDocument",
         summary="This document",

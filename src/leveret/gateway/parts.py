@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from msgspec import Struct
+from starlette.routing import Route
 
 from leveret.config import GatewaySettings, LimitSettings
 from leveret.core import ports
 from leveret.core.hooks import Hooks
+from leveret.core.meters import Exposed
 from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
 from leveret.erasure import Erasure
 from leveret.gateway.auth import Keyring
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
+from leveret.gateway.endpoint import Endpoint, Handler
 from leveret.gateway.estimates import Estimates
 from leveret.gateway.files.links import Links
 from leveret.gateway.intake import Intake
@@ -52,6 +55,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     settings: GatewaySettings
     guard: Guard
     limits: LimitSettings
+    meter: Exposed
     catalog: Catalog
     confirmations: Confirmations
     erasure: Erasure
@@ -73,18 +77,14 @@ class Parts(Struct, frozen=True, kw_only=True):
         settings: GatewaySettings,
         guard: Guard,
         limits: LimitSettings,
+        meter: Exposed,
     ) -> Parts:
         """All of them, made of what the process has opened."""
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
         catalog = Catalog(registry=store)
         estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store, unguarded=settings.unguarded)
-        views = Views(
-            blobs=blobs,
-            links=links,
-            base_url=settings.base_url,
-            estimates=estimates,
-            signed=lambda: keyring.required,
-        )
+        base_url = settings.base_url
+        views = Views(blobs=blobs, links=links, base_url=base_url, estimates=estimates, signed=lambda: keyring.required)
         return cls(
             store=store,
             broker=broker,
@@ -92,6 +92,7 @@ class Parts(Struct, frozen=True, kw_only=True):
             settings=settings,
             guard=guard,
             limits=limits,
+            meter=meter,
             catalog=catalog,
             confirmations=confirmations,
             erasure=Erasure(store=store, blobs=blobs),
@@ -103,6 +104,10 @@ class Parts(Struct, frozen=True, kw_only=True):
             keyring=keyring,
             waits=Waits(),
         )
+
+    def at(self, path: str, handler: Handler, *, method: str = "GET") -> Route:
+        """The route to an endpoint; GET takes HEAD, too."""
+        return Route(path, Endpoint(path, handler, meter=self.meter), methods=[method])
 
 
 def _intake(

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from leveret.core.meters import Meter
 from leveret.errors import BadRequest, LeveretError, MethodNotAllowed, PathNotFound, Unauthenticated, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -43,9 +44,10 @@ class Problems:
     It takes the place of Starlette's two, which hold three times as many frames open for as long as a stream lasts.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute], meter: Meter) -> None:
         self._app = app
         self.routes = routes
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. What nobody expected is raised again once it is answered, for the server to log."""
@@ -55,12 +57,19 @@ class Problems:
         except Exception as error:
             if scope["type"] != "http":
                 raise
+            told = _told(error, scope)
+            self._meter.refused(told.code)
             try:
-                await _response(error, scope, self.routes)(scope, receive, send)
+                await self._response(told, scope)(scope, receive, send)
             except RuntimeError:  # the server says so: an answer has begun already; it can only be cut off
                 raise error from None
             if not isinstance(error, LeveretError | HTTPException | ClientDisconnect):
                 raise
+
+    def _response(self, told: LeveretError, scope: Scope) -> Response:
+        if isinstance(told, MethodNotAllowed):
+            return answer(told, headers={"Allow": _allowed(scope, self.routes)})
+        return answer(told)
 
 
 def answer(error: LeveretError, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -95,22 +104,23 @@ def _about(error: LeveretError) -> Mapping[str, object]:
     return {name: value for name, value in error.data.items() if name not in Problem.__struct_fields__}
 
 
-def _response(error: Exception, scope: Scope, routes: Sequence[BaseRoute]) -> Response:
+def _told(error: Exception, scope: Scope) -> LeveretError:
+    """The error as its client is told of it."""
     match error:
         case LeveretError():
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unavailable):
                 _log.error("request failed", method=scope["method"], path=scope["path"], exc_info=error)
-            return answer(error)
+            return error
         case HTTPException(status_code=HTTPStatus.NOT_FOUND):
-            return answer(PathNotFound(path=scope["path"]))
+            return PathNotFound(path=scope["path"])
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
-            return answer(MethodNotAllowed(method=scope["method"]), headers={"Allow": _allowed(scope, routes)})
+            return MethodNotAllowed(method=scope["method"])
         case HTTPException(detail=detail):
-            return answer(BadRequest(reason=detail))
+            return BadRequest(reason=detail)
         case ClientDisconnect():  # nobody reads this
-            return answer(BadRequest(reason="it is not complete"))
+            return BadRequest(reason="it is not complete")
         case _:
-            return answer(LeveretError())
+            return LeveretError()
 
 
 def _allowed(scope: Scope, routes: Sequence[BaseRoute]) -> str:

@@ -15,7 +15,6 @@ from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.admin.queues import QueuePages
 from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.deployments import Deployments
-from leveret.gateway.endpoint import at
 from leveret.gateway.files.downloads import Downloads
 from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.files.pages import FilePages
@@ -24,6 +23,7 @@ from leveret.gateway.models import ModelPages
 from leveret.gateway.openapi import Document
 from leveret.gateway.parts import Parts
 from leveret.gateway.predictions import PredictionPages
+from leveret.gateway.readings import Readings
 from leveret.gateway.retries import Retries
 from leveret.gateway.socket.connection import Sockets
 from leveret.gateway.socket.operations import Operations
@@ -41,6 +41,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         store=parts.store,
         views=parts.views,
         waits=parts.waits,
+        meter=parts.meter,
         guard=parts.guard,
         limiter=parts.limiter,
         deepest=parts.limits.depth,
@@ -75,19 +76,20 @@ def _prediction_routes(parts: Parts, submit: Submit, predictions: PredictionPage
         views=parts.views,
         links=parts.links,
         waits=parts.waits,
+        meter=parts.meter,
         keep_alive=parts.settings.keep_alive,
     )
     return [
-        at("/v1/predictions/{prediction_id}", predictions.get),
-        at("/v1/models/{owner}/{name}/predictions", submit.to_model, method="POST"),
-        at("/v1/predictions", submit.to_version, method="POST"),
-        at("/v1/deployments/{owner}/{name}/predictions", submit.to_model, method="POST"),
-        at("/v1/predictions/{prediction_id}", predictions.delete, method="DELETE"),
-        at("/v1/predictions/{prediction_id}/events", streams.events),
-        at("/v1/streams/{prediction_id}", streams.outputs),
-        at("/v1/predictions/{prediction_id}/cancel", predictions.cancel, method="POST"),
-        at("/v1/predictions/{prediction_id}/retry", retries.retry, method="POST"),
-        at("/v1/predictions", predictions.list),
+        parts.at("/v1/predictions/{prediction_id}", predictions.get),
+        parts.at("/v1/models/{owner}/{name}/predictions", submit.to_model, method="POST"),
+        parts.at("/v1/predictions", submit.to_version, method="POST"),
+        parts.at("/v1/deployments/{owner}/{name}/predictions", submit.to_model, method="POST"),
+        parts.at("/v1/predictions/{prediction_id}", predictions.delete, method="DELETE"),
+        parts.at("/v1/predictions/{prediction_id}/events", streams.events),
+        parts.at("/v1/streams/{prediction_id}", streams.outputs),
+        parts.at("/v1/predictions/{prediction_id}/cancel", predictions.cancel, method="POST"),
+        parts.at("/v1/predictions/{prediction_id}/retry", retries.retry, method="POST"),
+        parts.at("/v1/predictions", predictions.list),
     ]
 
 
@@ -102,8 +104,8 @@ def _socket_routes(parts: Parts, submit: Submit, predictions: PredictionPages) -
     )
     return [
         WebSocketRoute("/v1/socket", sockets.open),
-        at("/v1/socket", _no_upgrade),
-        at("/asyncapi.json", SocketDocument(views=parts.views).get),
+        parts.at("/v1/socket", _no_upgrade),
+        parts.at("/asyncapi.json", SocketDocument(views=parts.views).get),
     ]
 
 
@@ -111,22 +113,22 @@ def _model_routes(parts: Parts) -> list[Route]:
     models = ModelPages(catalog=parts.catalog, views=parts.views)
     deployments = Deployments(catalog=parts.catalog)
     return [
-        at("/v1/models/{owner}/{name}", models.get),
-        at("/v1/models/{owner}/{name}/versions", models.versions),
-        at("/v1/models/{owner}/{name}/versions/{version}", models.version),
-        at("/v1/models", models.list),
-        at("/v1/models", models.search, method="QUERY"),
-        at("/v1/deployments/{owner}/{name}", deployments.get),
-        at("/v1/deployments", deployments.list),
+        parts.at("/v1/models/{owner}/{name}", models.get),
+        parts.at("/v1/models/{owner}/{name}/versions", models.versions),
+        parts.at("/v1/models/{owner}/{name}/versions/{version}", models.version),
+        parts.at("/v1/models", models.list),
+        parts.at("/v1/models", models.search, method="QUERY"),
+        parts.at("/v1/deployments/{owner}/{name}", deployments.get),
+        parts.at("/v1/deployments", deployments.list),
     ]
 
 
 def _webhook_routes(parts: Parts) -> list[Route]:
     webhooks = WebhookPages(store=parts.store, errands=parts.broker)
     return [
-        at("/v1/predictions/{prediction_id}/webhooks", webhooks.list),
-        at("/v1/predictions/{prediction_id}/webhooks/redeliver", webhooks.redeliver, method="POST"),
-        at("/v1/webhooks/default/secret", webhooks.secret),
+        parts.at("/v1/predictions/{prediction_id}/webhooks", webhooks.list),
+        parts.at("/v1/predictions/{prediction_id}/webhooks/redeliver", webhooks.redeliver, method="POST"),
+        parts.at("/v1/webhooks/default/secret", webhooks.secret),
     ]
 
 
@@ -140,11 +142,11 @@ def _file_routes(parts: Parts) -> list[Route]:
     )
     downloads = Downloads(files=parts.store, blobs=parts.blobs, links=parts.links)
     return [
-        at("/v1/files/{file_id}/download", downloads.get),
-        at("/v1/files/{file_id}", files.get),
-        at("/v1/files/{file_id}", files.delete, method="DELETE"),
-        at("/v1/files", files.list),
-        at("/v1/files", files.create, method="POST"),
+        parts.at("/v1/files/{file_id}/download", downloads.get),
+        parts.at("/v1/files/{file_id}", files.get),
+        parts.at("/v1/files/{file_id}", files.delete, method="DELETE"),
+        parts.at("/v1/files", files.list),
+        parts.at("/v1/files", files.create, method="POST"),
     ]
 
 
@@ -154,32 +156,34 @@ def _admin_routes(parts: Parts) -> list[Route]:
     keys = KeyPages(store=parts.store)
     accounts = AccountPages(store=parts.store)
     return [
-        at("/admin/v1/queues", queues.list),
-        at("/admin/v1/keys", keys.list),
-        at("/admin/v1/keys", keys.create, method="POST"),
-        at("/admin/v1/keys/{key_id}", keys.revoke, method="DELETE"),
-        at("/admin/v1/accounts", accounts.list),
-        at("/admin/v1/accounts/{account}", accounts.put, method="PUT"),
-        at("/admin/v1/accounts/{account}", accounts.delete, method="DELETE"),
-        at("/admin/v1/dead", letters.list),
-        at("/admin/v1/dead", letters.purge_all, method="DELETE"),
-        at("/admin/v1/dead/retry", letters.retry_all, method="POST"),
-        at("/admin/v1/dead/{letter_id}", letters.get),
-        at("/admin/v1/dead/{letter_id}", letters.purge, method="DELETE"),
-        at("/admin/v1/dead/{letter_id}/retry", letters.retry, method="POST"),
+        parts.at("/admin/v1/queues", queues.list),
+        parts.at("/admin/v1/keys", keys.list),
+        parts.at("/admin/v1/keys", keys.create, method="POST"),
+        parts.at("/admin/v1/keys/{key_id}", keys.revoke, method="DELETE"),
+        parts.at("/admin/v1/accounts", accounts.list),
+        parts.at("/admin/v1/accounts/{account}", accounts.put, method="PUT"),
+        parts.at("/admin/v1/accounts/{account}", accounts.delete, method="DELETE"),
+        parts.at("/admin/v1/dead", letters.list),
+        parts.at("/admin/v1/dead", letters.purge_all, method="DELETE"),
+        parts.at("/admin/v1/dead/retry", letters.retry_all, method="POST"),
+        parts.at("/admin/v1/dead/{letter_id}", letters.get),
+        parts.at("/admin/v1/dead/{letter_id}", letters.purge, method="DELETE"),
+        parts.at("/admin/v1/dead/{letter_id}/retry", letters.retry, method="POST"),
     ]
 
 
 def _other_routes(parts: Parts) -> list[Route]:
     health = Health(broker=parts.broker, catalog=parts.catalog)
+    readings = Readings(meter=parts.meter, lines=parts.store, catalog=parts.catalog, waits=parts.waits, health=health)
     return [
-        at("/v1/account", account),
-        at("/v1/hardware", hardware),
-        at("/health/live", health.live),
-        at("/health/ready", health.ready),
-        at("/docs", reference.page),
-        at("/docs/{name}", reference.part),
-        at("/openapi.json", Document(catalog=parts.catalog, views=parts.views).get),
+        parts.at("/v1/account", account),
+        parts.at("/v1/hardware", hardware),
+        parts.at("/metrics", readings.get),
+        parts.at("/health/live", health.live),
+        parts.at("/health/ready", health.ready),
+        parts.at("/docs", reference.page),
+        parts.at("/docs/{name}", reference.part),
+        parts.at("/openapi.json", Document(catalog=parts.catalog, views=parts.views).get),
     ]
 
 

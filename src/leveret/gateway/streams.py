@@ -6,6 +6,7 @@ One endpoint sends every kind of event as it is; the other what the clients of R
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from leveret.core.events import Entry, Succeeded, encode, name
+from leveret.core.meters import Meter, Phase
 from leveret.core.ports import Blobs, Predictions
 from leveret.core.prediction import Prediction
 from leveret.errors import DataRemoved, InvalidRequest, LeveretError
@@ -43,13 +45,22 @@ class Streams:
     """The endpoints of a prediction's events."""
 
     def __init__(
-        self, *, store: Predictions, blobs: Blobs, views: Views, links: Links, waits: Waits, keep_alive: float
+        self,
+        *,
+        store: Predictions,
+        blobs: Blobs,
+        views: Views,
+        links: Links,
+        waits: Waits,
+        meter: Meter,
+        keep_alive: float,
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._views = views
         self._links = links
         self._waits = waits
+        self._meter = meter
         self._keep_alive = keep_alive
 
     async def events(self, request: Request) -> Response:
@@ -88,13 +99,21 @@ class Streams:
                 return True
         return False
 
-    async def _entries(self, prediction: Prediction, after: int, base: str) -> AsyncGenerator[bytes, None]:
+    async def _followed(self, prediction: Prediction, after: int) -> AsyncGenerator[Entry, None]:
+        """The entries behind `after`; how long the end of what runs takes to get here is measured."""
         async with aclosing(self._store.follow(prediction.id, after=after)) as log:
+            async for entry in log:
+                if entry.final and not prediction.status.terminal:
+                    self._meter.phase(prediction.model, Phase.DELIVERY, time.time() - entry.event.at)
+                yield entry
+
+    async def _entries(self, prediction: Prediction, after: int, base: str) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._followed(prediction, after)) as log:
             async for entry in log:
                 yield frame(await self._links.in_entry(entry, prediction, base))
 
     async def _outputs(self, prediction: Prediction, outputs: Outputs, base: str) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._store.follow(prediction.id, after=outputs.after)) as log:
+        async with aclosing(self._followed(prediction, outputs.after)) as log:
             async for entry in log:
                 large = await self._large(entry)
                 if large is not None:

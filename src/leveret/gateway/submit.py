@@ -9,6 +9,7 @@ all the same, and the sweeper publishes it again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
@@ -22,6 +23,7 @@ from starlette.responses import Response
 
 from leveret.config import GatewaySettings
 from leveret.core.lifecycle import fold
+from leveret.core.meters import Meter, Phase
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Predictions
 from leveret.core.prediction import HookEvent, Prediction, Priority, Webhook
@@ -75,6 +77,7 @@ class Submit:
         store: Predictions,
         views: Views,
         waits: Waits,
+        meter: Meter,
         guard: Guard,
         limiter: Limiter,
         deepest: int,
@@ -87,6 +90,7 @@ class Submit:
         self._unanswered = Unanswered(store=store)
         self._views = views
         self._waits = waits
+        self._meter = meter
         self._guard = guard
         self._limiter = limiter
         self._deepest = deepest
@@ -194,6 +198,7 @@ class Submit:
         try:
             async with aclosing(self._store.follow(prediction.id)) as log:
                 ended = fold(prediction, [entry.event async for entry in log])
+            self._meter.phase(ended.model, Phase.DELIVERY, time.time() - (ended.completed_at or 0.0))
             return await self._views.prediction(ended, base)
         except LeveretError as error:
             _log.warning("no result for who waits", id=prediction.id, reason=str(error))

@@ -20,6 +20,11 @@ class Waits:
         self._deadlines: set[asyncio.Timeout] = set()
         self._closed = False
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._deadlines)
+
     def close(self) -> None:
         """End every wait, and at once every later one."""
         self._closed = True

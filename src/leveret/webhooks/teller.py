@@ -23,8 +23,9 @@ from msgspec.structs import replace
 from leveret.config import WebhookSettings
 from leveret.core import webhooks
 from leveret.core.hooks import ErrandInHand, Hooks
+from leveret.core.meters import SILENT, Meter, Phase, Told
 from leveret.core.ports import Queues
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import HookEvent, Prediction
 from leveret.core.signature import SECRET_SIZE, new_secret
 from leveret.core.webhooks import Again, Call, Errand, Fresh, News, Notice
 from leveret.errors import LeveretError, Unavailable, Undecodable
@@ -67,6 +68,7 @@ class Teller:
         render: Render,
         settings: WebhookSettings,
         base_url: str,
+        meter: Meter = SILENT,
         plan: Sequence[float] = webhooks.DELAYS,
     ) -> None:
         self._hooks = hooks
@@ -76,6 +78,7 @@ class Teller:
         self._settings = settings
         self._base_url = base_url
         self._plan = plan
+        self._meter = meter
         self._crowds = Crowds(most=max(1, settings.concurrency // 4), patience=CROWD_PATIENCE)
 
     async def run(self) -> None:
@@ -138,6 +141,7 @@ class Teller:
         """A notice that has to arrive: should it fail it is called for again, beside whatever is told then."""
         again = Again(notice)
         answer = await self._call(news.prediction, notice)
+        self._measure(news.prediction, again, answer)
         await self._follow_up(again, answer)
         await self._remember(again, answer, told=notice.number)
 
@@ -145,6 +149,7 @@ class Teller:
         """Whether to go on: it has arrived, or failed for the last time."""
         again = Again(notice, attempt=failures + 1)
         answer = await self._call(news.prediction, notice)
+        self._measure(news.prediction, again, answer)
         if answer.accepted or answer.gone or again.attempt >= self._settings.max_attempts:
             await self._follow_up(again, answer)
             await self._remember(again, answer, told=notice.number)
@@ -159,6 +164,7 @@ class Teller:
         if news is None or (news.silenced and not again.demanded):
             return
         answer = await self._call(news.prediction, again.notice)
+        self._measure(news.prediction, again, answer)
         await self._follow_up(again, answer)
         await self._remember(again, answer, told=0)
 
@@ -188,6 +194,12 @@ class Teller:
             await self._send(later, delay=delay)
         else:
             _log.warning("a webhook is given up", id=again.prediction_id, webhook_id=again.notice.webhook_id)
+
+    def _measure(self, prediction: Prediction, again: Again, answer: Answer) -> None:
+        final = answer.gone or again.attempt >= self._settings.max_attempts
+        self._meter.told(Told.DELIVERED if answer.accepted else Told.GIVEN_UP if final else Told.FAILED)
+        if answer.accepted and again.attempt == 1 and again.notice.event is HookEvent.COMPLETED:
+            self._meter.phase(prediction.model, Phase.DELIVERY, time.time() - (prediction.completed_at or time.time()))
 
     async def _remember(self, again: Again, answer: Answer, *, told: int) -> None:
         call = Call(

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from leveret.core.ports import Broker
+from leveret.core.ports import Broker, Deliveries
 from leveret.errors import Unavailable
 from leveret.worker.batcher import Batcher, Pace, Terms
 from leveret.worker.executor import Executor
@@ -49,6 +49,12 @@ class Consumer:
         self._waiting = Leavable()
         self._stopped = False
         self._left = process.most
+        self._deliveries: Deliveries | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is given what waits now."""
+        return self._deliveries is not None and self._deliveries.arriving
 
     async def run(self) -> None:
         """Consume until stopped; returns when every batch has been seen through."""
@@ -88,12 +94,20 @@ class Consumer:
         # What goes back because the process has had its share counts with some brokers: so it may not be much.
         async with self._broker.consume(ready.model, ahead=min(terms.ahead, self._left)) as deliveries:
             self._consuming.set()
-            batcher = Batcher(deliveries, window=ready.batch_window if ready.batch > 1 else 0.0)
-            async with asyncio.TaskGroup() as batches:
-                async with self._waiting.block():
-                    await self._take(batcher, terms, batches)
-                for delivery in batcher.left():
-                    await give_back(delivery, delay=0.0)
+            self._deliveries = deliveries
+            try:
+                await self._take_from(deliveries, terms)
+            finally:
+                self._deliveries = None
+
+    async def _take_from(self, deliveries: Deliveries, terms: Terms) -> None:
+        ready = self._process.ready
+        batcher = Batcher(deliveries, window=ready.batch_window if ready.batch > 1 else 0.0)
+        async with asyncio.TaskGroup() as batches:
+            async with self._waiting.block():
+                await self._take(batcher, terms, batches)
+            for delivery in batcher.left():
+                await give_back(delivery, delay=0.0)
 
     async def _take(self, batcher: Batcher, terms: Terms, batches: asyncio.TaskGroup) -> None:
         room = Room(terms, self._terms)

@@ -22,8 +22,10 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
+from leveret.core import lifecycle
 from leveret.core.blobs import output_key
 from leveret.core.events import Failed, Output, Report, Succeeded
+from leveret.core.meters import Meter, Phase
 from leveret.core.outcome import Crashed, HandedBack, Overran, Returned, Stopped
 from leveret.core.places import Places
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
@@ -64,6 +66,7 @@ class Executor:
         leaders: Leaders,
         settings: WorkerSettings,
         learn: Callable[[float], None],
+        meter: Meter,
     ) -> None:
         self._runs = runs
         self._blobs = blobs
@@ -74,6 +77,7 @@ class Executor:
         self._leaders = leaders
         self._settings = settings
         self._learn = learn
+        self._meter = meter
 
     async def execute(
         self, deliveries: Sequence[Delivery], process: ModelProcess, *, claimed: Callable[[], None]
@@ -108,6 +112,8 @@ class Executor:
         items = await self._drop(await self._open(ours, self._inputs.places(process.ready.input_schema)))
         if claimed is not None:
             claimed()
+        if items:
+            self._meter.batch(process.ready.model, len(items))
         async with aclosing(process.run(items)) as run:
             async for frames in run:
                 said = await self._outputs.stored([self._within(frame) for frame in frames])
@@ -150,6 +156,7 @@ class Executor:
             match claim:
                 case Claimed():
                     self._hand.begin(held, claim, most=most)
+                    self._waited(held)
                 case Finished():
                     self._hand.ack(held)
                 case Busy():
@@ -202,9 +209,11 @@ class Executor:
                     pass
                 case _ if pulse is Pulse.LOST:
                     await self._discard(held, verdict)
-                case Finish():
+                case Finish(ending=ending):
+                    self._meter.ended(held.prediction.model, str(lifecycle.change(ending).fields["status"]))
                     self._hand.ack(held)
                 case Again(ending=ending):
+                    self._meter.rerun(held.prediction.model)
                     again.setdefault(ending.reason, []).append(held.run.id)
                     await self._hand.give_back(held, delay=ending.delay)
         for reason, ids in again.items():
@@ -301,6 +310,13 @@ class Executor:
         seconds = [end.seconds for end in ended if not isinstance(end.outcome, unfinished)]
         if seconds:
             self._learn(sum(seconds) / len(seconds))
+        for end in ended:
+            self._meter.phase(self._hand.of(end.id).prediction.model, Phase.RUN, end.seconds)
+
+    def _waited(self, held: Held) -> None:
+        """How long it has waited for its first run; until a later one it waits for other reasons."""
+        if held.run.attempt == 1:
+            self._meter.phase(held.prediction.model, Phase.QUEUED, time.time() - held.prediction.created_at)
 
 
 def _shares(held: Held, *, at_once: bool, most: int) -> bool:

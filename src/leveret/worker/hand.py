@@ -93,6 +93,11 @@ class Hand:
         self._reply = reply
         self._held: dict[str, Held] = {}
 
+    @property
+    def running(self) -> int:
+        """How many runs are under way."""
+        return sum(held.alive for held in self._held.values())
+
     def hold(self, delivery: Delivery) -> Held:
         """Take it in hand."""
         prediction_id = delivery.prediction.id

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from leveret.config import WorkerSettings
+from leveret.core.meters import Meter, Phase
 from leveret.core.ports import Running
 from leveret.errors import LeveretError, ModelLoadError, SetupFailed, Unhealthy
 from leveret.worker.consumer import Consumer
@@ -34,7 +35,9 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Pool:
     """Keeps the model processes, and a consumer for each."""
 
-    def __init__(self, *, target: str, spool: Path, settings: WorkerSettings, consuming: Consuming) -> None:
+    def __init__(
+        self, *, target: str, spool: Path, settings: WorkerSettings, consuming: Consuming, meter: Meter
+    ) -> None:
         devices = [device.strip() for device in settings.devices.split(",") if device.strip()]
         self._changed = asyncio.Event()
         self._runners = [
@@ -44,6 +47,7 @@ class Pool:
                 settings=settings,
                 device=devices[number % len(devices)] if devices else None,
                 consuming=consuming,
+                meter=meter,
                 changed=self._changed,
             )
             for number in range(settings.processes)
@@ -59,6 +63,11 @@ class Pool:
     def complete(self) -> bool:
         """Whether all the processes are set up now."""
         return all(runner.process is not None for runner in self._runners)
+
+    @property
+    def consuming(self) -> bool:
+        """Whether all the processes are given what waits."""
+        return all(runner.consuming for runner in self._runners)
 
     @property
     def tried(self) -> bool:
@@ -110,6 +119,7 @@ class _Runner:
         settings: WorkerSettings,
         device: str | None,
         consuming: Consuming,
+        meter: Meter,
         changed: asyncio.Event,
     ) -> None:
         self.process: ModelProcess | None = None
@@ -121,11 +131,17 @@ class _Runner:
         self._settings = settings
         self._device = device
         self._consuming = consuming
+        self._meter = meter
         self._changed = changed
         self._consumer: Consumer | None = None
         self._idling = Leavable()
         self._stopped = False
         self._has_served = False
+
+    @property
+    def consuming(self) -> bool:
+        """Whether the process is given what waits."""
+        return self._consumer is not None and self._consumer.active
 
     async def keep(self) -> None:
         """Start the process and consume for it; start it again when it has ended.
@@ -160,6 +176,7 @@ class _Runner:
 
     async def _serve(self) -> bool:
         """Whether the process has begun a run."""
+        began = asyncio.get_running_loop().time()
         try:
             async with ModelProcess.started(
                 self._target,
@@ -169,6 +186,7 @@ class _Runner:
                 on_loaded=self._loaded,
             ) as process:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
+                self._meter.phase(process.ready.model, Phase.SETUP, asyncio.get_running_loop().time() - began)
                 self._has_served = True
                 await self._consume(process)
                 if process.unhealthy is not None:

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from leveret.config import OutboundSettings, WorkerSettings
 from leveret.core import control
 from leveret.core.card import Card
+from leveret.core.meters import SILENT, Meter, Reading
 from leveret.core.ports import Blobs, Broker, Registry, Running
 from leveret.core.prediction import Prediction
 from leveret.errors import Unavailable, Undecodable, UsageError
@@ -69,6 +70,7 @@ class Worker:
         outbound: OutboundSettings = DEFAULTS,
         admit: Callable[[str], None] = lambda model: None,
         reply: Callable[[Prediction], None] = lambda prediction: None,
+        meter: Meter = SILENT,
     ) -> None:
         """`admit` is told the model's name before anything is done under it, and may raise UsageError.
 
@@ -84,8 +86,12 @@ class Worker:
         self._hand = Hand(runs=runs, worker=self.id, lease=settings.lease, stop=self._stop, reply=reply)
         self._pace = Pace()
         self._spool = Spool(settings.spool_dir)
+        self._meter = meter
+        self._seen = -math.inf
         self._executor = self._execution(runs, blobs, outbound)
-        self._pool = Pool(target=target, spool=self._spool.path, settings=settings, consuming=self._consumer)
+        self._pool = Pool(
+            target=target, spool=self._spool.path, settings=settings, consuming=self._consumer, meter=meter
+        )
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -100,6 +106,27 @@ class Worker:
         if self._draining.is_set():
             self._hurrying.set()
         self._draining.set()
+
+    async def wrong(self) -> Mapping[str, str]:
+        """What keeps it from running predictions now: its model, its queues, its signs of life."""
+        wrong: dict[str, str] = {}
+        if self._pool.problem is not None:
+            wrong["model"] = self._pool.problem
+        elif not self._pool.complete:
+            wrong["model"] = "its processes are not set up yet"
+        elif self._draining.is_set():
+            wrong["queue"] = "the worker is being stopped"
+        elif not self._pool.consuming:
+            wrong["queue"] = "what waits does not arrive; see the worker's log"
+        silence = time.monotonic() - self._seen
+        if silence > self._settings.lease:
+            wrong["store"] = f"it has taken no sign of life for {self._settings.lease:g} seconds"
+        return wrong
+
+    def readings(self) -> Iterator[Reading]:
+        """What is to be seen of it."""
+        if (model := self._pool.model) is not None:
+            yield Reading("leveret_slots_busy", (model.model,), self._hand.running)
 
     async def _serve(self) -> None:
         mistake: UsageError | None = None
@@ -172,6 +199,7 @@ class Worker:
 
     async def _announce(self, card: Card, *, lease: float) -> None:
         await self._registry.announce(card, worker=self.id, lease=lease, problem=self._pool.problem)
+        self._seen = time.monotonic()
 
     async def _end_in_time(self) -> None:
         await self._draining.wait()
@@ -193,6 +221,7 @@ class Worker:
             leaders=Leaders(Reuse(store=runs, blobs=blobs, inline_limit=settings.inline_limit)),
             settings=settings,
             learn=self._pace.learn,
+            meter=self._meter,
         )
 
     def _consumer(self, process: ModelProcess) -> Consumer:

@@ -24,6 +24,7 @@ from leveret.backends.rabbitmq.publisher import Message, NoQueue, Publisher, kee
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
 from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, ERRANDS, MAX_LENGTH, NOT_FOUND, Topology
 from leveret.core import lanes, wire
+from leveret.core.meters import SILENT, Meter
 from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction, ReplyTo
 from leveret.errors import BrokerUnavailable, NoReplyQueue
@@ -195,7 +196,12 @@ class RabbitBroker:
 
 @asynccontextmanager
 async def open_broker(
-    urls: str, *, namespace: str = "leveret", max_length: int = MAX_LENGTH, delivery_limit: int = DELIVERY_LIMIT
+    urls: str,
+    *,
+    namespace: str = "leveret",
+    max_length: int = MAX_LENGTH,
+    delivery_limit: int = DELIVERY_LIMIT,
+    meter: Meter = SILENT,
 ) -> AsyncIterator[RabbitBroker]:
     """The broker at these comma separated amqp:// URLs, which are the nodes of one cluster.
 
@@ -210,12 +216,14 @@ async def open_broker(
     async def hold_connection() -> BaseException:
         async with connect(next(places), role="consumer") as connection:
             await topology.declare(connection)
+            meter.connected("broker, to consume")
             with connections.present(connection):
                 return await connection.lost()
 
     async def hold_publisher() -> BaseException:
         async with connect(next(other_places), role="publisher") as connection:
             await topology.declare(connection)
+            meter.connected("broker, to publish")
             return await keep_publishing(connection, publishers)
 
     async with (

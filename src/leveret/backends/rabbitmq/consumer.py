@@ -49,6 +49,8 @@ class Consumer:
         self._rota = lanes.Rota()
         self._buffers: list[deque[RabbitDelivery]] = [deque() for _ in range(lanes.COUNT)]
         self._filled = asyncio.Event()
+        self.arriving = False
+        """See core.ports.Deliveries."""
 
     async def take(self, most: int) -> list[Delivery]:
         """Between 1 and `most` deliveries, by the weights of the lanes; waits for the first. Safe to cancel."""
@@ -79,6 +81,7 @@ class Consumer:
             await channel.call(Basic.QosOk, channel.raw.basic_qos, prefetch_count=self._prefetch)
             for lane in range(lanes.COUNT):
                 await self._consume_lane(channel, ledger, lane)
+            self.arriving = True
             losses = 0
             while (lane_lost := await lost.get()) is not None:
                 _log.warning("the broker canceled a consumer", model=self._inbox.model, lane=lane_lost)
@@ -88,6 +91,7 @@ class Consumer:
                 await self._consume_lane(channel, ledger, lane_lost)
             return channel.closed.result()
         finally:
+            self.arriving = False
             self._leave(channel, ledger)
 
     async def _consume_lane(self, channel: Channel, ledger: Ledger, lane: int) -> None:

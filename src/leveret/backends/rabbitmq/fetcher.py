@@ -30,6 +30,11 @@ class Fetcher:
         self._rota = lanes.Rota()
         self._intakes: Presence[Intake] = Presence()
 
+    @property
+    def arriving(self) -> bool:
+        """See core.ports.Deliveries."""
+        return self._intakes.value is not None
+
     async def take(self, most: int) -> list[Delivery]:
         """Between 1 and `most` deliveries, by the weights of the lanes; waits for the first. Safe to cancel."""
         while True:

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from leveret.backends.redis.connection import ANSWER_TIMEOUT, LOST, Command, Connection, Connector, Reply, pack, pause
 from leveret.backends.redis.scripts import Script
+from leveret.core.meters import SILENT, Meter
 from leveret.errors import StoreUnavailable
 
 LINE_LIMIT: Final = 20_000
@@ -38,10 +39,13 @@ class Batcher:
     a call's `patience` is over.
     """
 
-    def __init__(self, connector: Connector, *, scripts: Sequence[Script], patience: float) -> None:
+    def __init__(
+        self, connector: Connector, *, scripts: Sequence[Script], patience: float, meter: Meter = SILENT
+    ) -> None:
         self._connector = connector
         self._loading = [pack(("SCRIPT", "LOAD", script.source)) for script in scripts]
         self._patience = patience
+        self._meter = meter
         self._line: deque[_Call] = deque()
         self._wanted = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -74,6 +78,7 @@ class Batcher:
                         if failures:
                             _log.info("the store answers again")
                         failures = 0
+                        self._meter.connected("store")
                         await self._serve(connection)
                 except LOST as error:
                     if failures == 0:

@@ -8,6 +8,7 @@ from leveret.backends.redis import replies
 from leveret.backends.redis.connection import Reply
 from leveret.core.lanes import COUNT
 from leveret.core.line import Line
+from leveret.core.ports import Outbox
 
 
 def read(reply: Reply) -> Mapping[str, Line]:
@@ -17,6 +18,15 @@ def read(reply: Reply) -> Mapping[str, Line]:
         model, _, what = field.decode().partition(" ")
         models.setdefault(model, {})[what] = value
     return {model: _line(counts) for model, counts in models.items()}
+
+
+def outbox(count: Reply, oldest: Reply, time: Reply) -> Outbox:
+    """How many stand in the outbox, and since when the first of them might be taken from it."""
+    match replies.array(oldest), [int(part) for part in replies.strings(time)]:
+        case [bytes(), bytes(score)], [seconds, microseconds]:
+            return Outbox(replies.number(count), max(0.0, seconds + microseconds / 1e6 - float(score) / 1000))
+        case _:
+            return Outbox()
 
 
 def _line(counts: Mapping[str, bytes]) -> Line:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from leveret.backends.redis import claims, lines, listings, record, replies, scripts
+from leveret.backends.redis import claims, lines, listings, replies, scripts
 from leveret.backends.redis.accounts import RedisAccounts, refused
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
@@ -26,15 +26,17 @@ from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.letters import RedisLetters
 from leveret.backends.redis.record import Snapshot
 from leveret.backends.redis.subscriptions import Subscriptions
+from leveret.backends.redis.upkeep import RedisUpkeep
 from leveret.backends.redis.uploads import RedisUploads
 from leveret.core import lifecycle
 from leveret.core.card import Card, Listing
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report
 from leveret.core.limits import Allowance
 from leveret.core.line import Line
+from leveret.core.meters import SILENT, Meter
 from leveret.core.once import Once
-from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
-from leveret.core.prediction import Means, Prediction, Status
+from leveret.core.ports import Claim, Outbox, Pulse, Query, Running
+from leveret.core.prediction import Means, Prediction
 from leveret.core.retention import Retention
 from leveret.errors import DataRemoved, IdempotencyMismatch, IllegalTransition, PredictionNotFound
 
@@ -62,7 +64,12 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, namespace: str = "leveret", patience: float = 30.0, retention: Retention | None = None
+    url: str,
+    *,
+    namespace: str = "leveret",
+    patience: float = 30.0,
+    retention: Retention | None = None,
+    meter: Meter = SILENT,
 ) -> AsyncIterator[RedisStore]:
     """The store at `url`, even if there is no server now: it is tried further in the background.
 
@@ -71,7 +78,7 @@ async def open_store(
     connector = Connector(url)
     keys = Keys(namespace)
     loaded = scripts.load()
-    batcher = Batcher(connector, scripts=list(loaded), patience=patience)
+    batcher = Batcher(connector, scripts=list(loaded), patience=patience, meter=meter)
     subscriptions = Subscriptions(connector, patience=patience)
     commands = Commands(keys=keys, scripts=loaded, retention=retention)
     logs = Logs(batcher=batcher, subscriptions=subscriptions, commands=commands, keys=keys)
@@ -85,7 +92,7 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials, RedisAccounts):
+class RedisStore(RedisUpkeep, RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials, RedisAccounts):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:
@@ -234,52 +241,10 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCrede
         (reply,) = await self._batcher.send([("HGETALL", self._keys.lines)])
         return lines.read(reply)
 
-    # Upkeep
-
-    async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
-        """See core.ports.Upkeep."""
-        return await self._due(self._keys.outbox, age=age, hold=hold, limit=limit)
-
-    async def published(self, prediction_ids: Sequence[str]) -> None:
-        """See core.ports.Upkeep."""
-        if prediction_ids:
-            await self._batcher.send([self._commands.published(prediction_ids)])
-
-    async def lapsed(self, *, hold: float, limit: int) -> list[Prediction]:
-        """See core.ports.Upkeep."""
-        return await self._due(self._keys.leases, age=0, hold=hold, limit=limit)
-
-    async def overdue(self, *, hold: float, limit: int) -> list[Prediction]:
-        """See core.ports.Upkeep."""
-        return await self._due(self._keys.deadlines, age=0, hold=hold, limit=limit)
-
-    async def waiting(self, *, age: float, hold: float, limit: int) -> list[Waiting]:
-        """See core.ports.Upkeep."""
-        (reply,) = await self._batcher.send([self._commands.due(self._keys.waiting, age=age, hold=hold, limit=limit)])
-        ids = [prediction_id.decode() for prediction_id in replies.strings(reply)]
-        answers = await self._batcher.send([self._commands.place(one) for one in ids]) if ids else []
-        places = [_waiting(one, replies.array(answer)) for one, answer in zip(ids, answers, strict=True)]
-        gone = [one for one, place in zip(ids, places, strict=True) if place is None]
-        if gone:
-            await self._batcher.send([("ZREM", self._keys.waiting, *gone)])
-        return [place for place in places if place is not None]
-
-    async def unbegun(self, prediction_ids: Sequence[str]) -> list[Prediction]:
-        """See core.ports.Upkeep."""
-        found = [snapshot.prediction for snapshot in await self._snapshots(prediction_ids)]
-        return [prediction for prediction in found if prediction.status is Status.STARTING]
-
-    # Replies
-
-    async def unreplied(self, *, age: float, hold: float, limit: int) -> list[str]:
-        """See core.ports.Replies."""
-        (reply,) = await self._batcher.send([self._commands.due(self._keys.unreplied, age=age, hold=hold, limit=limit)])
-        return [prediction_id.decode() for prediction_id in replies.strings(reply)]
-
-    async def replied(self, prediction_ids: Sequence[str]) -> None:
-        """See core.ports.Replies."""
-        if prediction_ids:
-            await self._batcher.send([("ZREM", self._keys.unreplied, *prediction_ids)])
+    async def outbox(self) -> Outbox:
+        """See core.ports.Lines."""
+        commands = [("ZCARD", self._keys.outbox), ("ZRANGE", self._keys.outbox, 0, 0, "WITHSCORES"), ("TIME",)]
+        return lines.outbox(*await self._batcher.send(commands))
 
     async def _end_refused(
         self, claimed: Sequence[Prediction], answers: Sequence[Reply], *, most: int | None, at: float
@@ -292,14 +257,6 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCrede
         ]
         if refused:
             await self._batcher.send(refused)
-
-    async def _due(self, key: str, *, age: float, hold: float, limit: int) -> list[Prediction]:
-        (reply,) = await self._batcher.send([self._commands.due(key, age=age, hold=hold, limit=limit)])
-        ids = [prediction_id.decode() for prediction_id in replies.strings(reply)]
-        found = [snapshot.prediction for snapshot in await self._snapshots(ids)]
-        if len(found) < len(ids):  # their records are gone, and so is their need of a message
-            await self._batcher.send([("ZREM", key, *set(ids).difference([prediction.id for prediction in found]))])
-        return found
 
     async def _page(self, account: str, before: str | None, count: int) -> list[str]:
         """The account's next ids below `before`, highest first."""
@@ -320,14 +277,6 @@ class RedisStore(RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCrede
                 break
             before = ids[-1]
         return found[: query.limit]
-
-    async def _snapshots(self, prediction_ids: Sequence[str]) -> list[Snapshot]:
-        """The records that exist of these, in their order."""
-        if not prediction_ids:
-            return []
-        answers = await self._batcher.send([("HGETALL", self._keys.record(one)) for one in prediction_ids])
-        found = [record.decode(fields) for answer in answers if (fields := replies.mapping(answer))]
-        return [snapshot for snapshot in found if not snapshot.gone]
 
     async def _whole(self, snapshots: Sequence[Snapshot]) -> list[Prediction]:
         """The predictions with everything that stands only in the logs."""
@@ -354,15 +303,6 @@ def _fits(fields: Sequence[Reply], query: Query) -> bool:
     if not isinstance(status, bytes) or not isinstance(owner, bytes):
         return False  # the record is gone
     return query.status in {None, status.decode()} and query.model in {None, owner.decode().partition(" ")[0]}
-
-
-def _waiting(prediction_id: str, fields: Sequence[Reply]) -> Waiting | None:
-    """Where it waits, by its owner (`model account`) and its lane; None if the record is gone."""
-    match fields:
-        case [bytes(owner), bytes(lane)]:
-            return Waiting(prediction_id, owner.decode().partition(" ")[0], int(lane))
-        case _:
-            return None
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -28,6 +28,11 @@ class SqliteDeliveries:
         self._database = database
         self._postpone = postpone
 
+    @property
+    def arriving(self) -> bool:
+        """See core.ports.Deliveries."""
+        return True
+
     async def take(self, most: int) -> list[Delivery]:
         """See core.ports.Deliveries."""
         await asyncio.sleep(0)  # everybody else has a turn, however much waits here

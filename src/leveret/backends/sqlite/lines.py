@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 from typing import Final
 
 from leveret.core.lanes import COUNT
 from leveret.core.line import Line
+from leveret.core.ports import Outbox
 
 _ENTER: Final = "UPDATE lanes SET entered = entered + 1 WHERE model = ? AND lane = ? RETURNING entered"
 _LEAVE: Final = 'UPDATE lanes SET "left" = "left" + 1 WHERE model = ? AND lane = ?'
@@ -47,6 +49,12 @@ def read(connection: Connection) -> Mapping[str, Line]:
         lanes.setdefault(model, [(0, 0)] * COUNT)[lane] = (entered, left)
     paces = {model: rest for model, *rest in connection.execute("SELECT model, quit, ended, seconds FROM paces")}
     return {model: _line(counts, *paces.get(model, ())) for model, counts in lanes.items()}
+
+
+def outbox(connection: Connection) -> Outbox:
+    """See core.ports.Lines."""
+    count, oldest = connection.execute("SELECT count(*), min(max(created_at, held_until)) FROM outbox").fetchone()
+    return Outbox(count, max(0.0, time.time() - oldest)) if count else Outbox()
 
 
 def _line(counts: Sequence[tuple[int, int]], quits: int = 0, ended: int = 0, seconds: float = 0.0) -> Line:

@@ -36,7 +36,7 @@ from leveret.core.letters import DeadLetter
 from leveret.core.limits import Allowance
 from leveret.core.line import Line
 from leveret.core.once import Once
-from leveret.core.ports import Claim, Pulse, Query, Running, Waiting
+from leveret.core.ports import Claim, Outbox, Pulse, Query, Running, Waiting
 from leveret.core.prediction import Prediction
 from leveret.core.retention import Retention
 from leveret.core.uploads import Upload
@@ -171,6 +171,10 @@ class SqliteStore:
     async def lines(self) -> Mapping[str, Line]:
         """See core.ports.Lines."""
         return await self._database.read(lines.read)
+
+    async def outbox(self) -> Outbox:
+        """See core.ports.Lines."""
+        return await self._database.read(lines.outbox)
 
     async def unpublished(self, *, age: float, hold: float, limit: int) -> list[Prediction]:
         """See core.ports.Upkeep."""

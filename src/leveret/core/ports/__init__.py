@@ -17,7 +17,7 @@ from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
 from leveret.core.ports.keys import ApiKeys
 from leveret.core.ports.predictions import Predictions, Query
-from leveret.core.ports.registry import Lines, Registry
+from leveret.core.ports.registry import Lines, Outbox, Registry
 from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse, Reuse, Running, Runs
 from leveret.core.ports.upkeep import Expiry, Replies, Upkeep, Waiting
 
@@ -37,6 +37,7 @@ __all__ = [
     "Finished",
     "Letters",
     "Lines",
+    "Outbox",
     "Predictions",
     "Pulse",
     "Query",

@@ -57,6 +57,11 @@ class Rejected(Struct, frozen=True):
 class Deliveries(Protocol):
     """What a consumer takes from, one `take` at a time."""
 
+    @property
+    def arriving(self) -> bool:
+        """Whether what waits arrives here; not while the connection is lost."""
+        ...
+
     async def take(self, most: int) -> list[Delivery]:
         """Between 1 and `most` deliveries, by the weights of the lanes; waits for the first. Safe to cancel."""
         ...

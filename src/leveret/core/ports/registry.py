@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from leveret.core.card import Card, Listing
 from leveret.core.line import Line
 
@@ -27,9 +29,20 @@ class Registry(Protocol):
         ...
 
 
+class Outbox(Struct, frozen=True):
+    """How many predictions are not known to be queued yet, and for how many seconds the oldest of them is not."""
+
+    count: int = 0
+    age: float = 0.0
+
+
 class Lines(Protocol):
     """How the predictions of each model move, counted by the calls that move them."""
 
     async def lines(self) -> Mapping[str, Line]:
         """The line of each model that has ever had a prediction."""
+        ...
+
+    async def outbox(self) -> Outbox:
+        """What is to be published yet; what the sweeper has in hand counts as new."""
         ...

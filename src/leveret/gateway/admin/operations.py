@@ -32,7 +32,7 @@ _WANTED: Final[Schema] = {
         "scopes": {
             "type": "array",
             "minItems": 1,
-            "items": {"type": "string", "description": "read, predict, admin or worker:owner/name"},
+            "items": {"type": "string", "description": "read, predict, metrics, admin or worker:owner/name"},
         },
         "name": {"type": "string"},
         "expires_in": {

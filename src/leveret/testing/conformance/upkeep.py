@@ -90,6 +90,19 @@ class UpkeepConformance:
         found = [prediction.id for page in pages for prediction in page]
         assert sorted(found) == sorted(prediction.id for prediction in created)
 
+    async def test_the_outbox_is_as_large_and_as_old_as_what_is_not_known_to_be_queued(self, store: Store) -> None:
+        empty = await store.outbox()
+        first, second = [await store.create(a_prediction()) for _ in range(2)]
+        filled = await store.outbox()
+        await store.published([first.id])
+        later = await eventually(store.outbox, lambda found: found.age > filled.age)
+        await store.published([second.id])
+
+        assert (empty.count, empty.age) == (0, 0.0)
+        assert (filled.count, later.count) == (2, 1)
+        assert 0 <= filled.age < LONG
+        assert empty == await store.outbox()
+
     async def test_what_has_ended_needs_no_publishing(self, store: Store) -> None:
         prediction = await store.create(a_prediction())
         await store.end(prediction.id, canceled())

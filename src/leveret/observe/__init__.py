@@ -1,0 +1,1 @@
+"""What Leveret lets others see of itself: its log, and its metrics."""
