@@ -13,8 +13,8 @@ import httpx2
 import pytest
 
 from leveret import config
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]
@@ -266,8 +266,8 @@ def wait_for(path: Path, patience: float = 30.0) -> None:
 
 
 def test_an_idle_worker_whose_redis_has_gone_stops_soon(tmp_path: Path) -> None:
-    with RedisServer() as redis, RabbitServer() as rabbit:
-        urls = {"LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+    with RedisServer() as redis:
+        urls = {**rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         with Program("worker", written(tmp_path, "echo.py", ECHO), folder=tmp_path, environment=urls) as worker:
             worker.wait_ready()
             redis.kill()

@@ -9,8 +9,8 @@ from typing import Final
 
 import psutil
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 KIBIBYTE: Final = 1024
@@ -49,8 +49,8 @@ def apart(folder: Path, target: str) -> Iterator[Site]:
     """A gateway and a worker on RabbitMQ and Redis."""
     port = free_port()
     with ExitStack() as stack:
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-        environment = {**QUICK, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+        redis = stack.enter_context(RedisServer())
+        environment = {**QUICK, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         gateway, worker = (
             stack.enter_context(Program(*command, folder=folder, environment=environment))
             for command in (("gateway", "--port", str(port)), ("worker", target))

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -39,8 +39,8 @@ def test_large_inputs_and_outputs_pass_between_processes(
 ) -> None:
     text = "0123456789" * 20_000
     with ExitStack() as stack:
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-        environment = {**QUICK, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+        redis = stack.enter_context(RedisServer())
+        environment = {**QUICK, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         if shared:
             environment["LEVERET_BLOBS_DIR"] = str(tmp_path / "shared")
         port = free_port()

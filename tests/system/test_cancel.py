@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -51,8 +51,8 @@ def apart(folder: Path) -> Iterator[str]:
     """A gateway and a worker on RabbitMQ and Redis."""
     port = free_port()
     with ExitStack() as stack:
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-        environment = {**NO_BEATS, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+        redis = stack.enter_context(RedisServer())
+        environment = {**NO_BEATS, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         started = [
             stack.enter_context(Program(*command, folder=folder, environment=environment))
             for command in (("gateway", "--port", str(port)), ("worker", "long.py"))

@@ -11,8 +11,8 @@ import pytest
 
 from leveret.client import Client, Prediction
 from leveret.errors import StreamReset
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -41,8 +41,8 @@ def double(n: int) -> int:
 def test_a_stream_goes_on_exactly_when_its_gateway_is_killed_on_rabbitmq_and_redis(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(MODEL)
     gate, port = tmp_path / "gate", free_port()
-    with RedisServer() as redis, RabbitServer() as rabbit:
-        urls = QUICK | {"LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+    with RedisServer() as redis:
+        urls = QUICK | {**rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         with (
             Program("gateway", "--port", str(port), folder=tmp_path, environment=urls) as gateway,
             Program("worker", "app.py:count", "app.py:double", folder=tmp_path, environment=urls) as worker,

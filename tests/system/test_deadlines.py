@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]
@@ -56,8 +56,8 @@ def apart(folder: Path) -> Iterator[str]:
 def split(folder: Path) -> Iterator[tuple[str, Program]]:
     port = free_port()
     with ExitStack() as stack:
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-        environment = {**QUICK, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+        redis = stack.enter_context(RedisServer())
+        environment = {**QUICK, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         gateway, worker = [
             stack.enter_context(Program(*command, folder=folder, environment=environment))
             for command in (("gateway", "--port", str(port)), ("worker", "long.py"))

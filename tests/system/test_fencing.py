@@ -12,8 +12,8 @@ from typing import Final
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -55,8 +55,8 @@ class Site:
 
     def __init__(self, folder: Path, stack: ExitStack, model: str) -> None:
         (folder / "models.py").write_text(MODEL)
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-        environment = {**QUICK, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+        redis = stack.enter_context(RedisServer())
+        environment = {**QUICK, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         port = free_port()
 
         def program(*command: str) -> Program:

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
 from leveret.testing.s3_server import S3Server
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -89,8 +89,8 @@ def test_files_pass_between_processes_that_share_nothing_else(tmp_path: Path, pl
     (folders[1] / "same.py").write_text(MODEL)
     content = os.urandom(1_000_000)
     with ExitStack() as stack:
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-        environment = {**QUICK, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+        redis = stack.enter_context(RedisServer())
+        environment = {**QUICK, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
         if place == "folder":
             environment["LEVERET_BLOBS_DIR"] = str(tmp_path / "shared")
         elif place == "bucket":

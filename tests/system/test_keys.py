@@ -18,8 +18,8 @@ from replicate.exceptions import ReplicateError
 
 from leveret.client import Client
 from leveret.errors import InvalidInput, Unauthenticated
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -68,8 +68,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     port, environment = free_port(), {"LEVERET_LOG_LEVEL": "debug"}
     with ExitStack() as stack:
         if request.param == "apart":
-            store, broker = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-            environment |= {"LEVERET_BROKER_URL": broker.url, "LEVERET_STORE_URL": store.url}
+            store = stack.enter_context(RedisServer())
+            environment |= {**rabbit.a_namespace(), "LEVERET_STORE_URL": store.url}
         key = keys("create", "--account", "acme", "--scope", "predict", folder=tmp_path, environment=environment)
         targets = [f"models.py:{name}" for name in ("spell", "turn", "fail")]
         line = ("serve", *targets, "--port", str(port), "--host", "0.0.0.0")

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -56,8 +56,8 @@ def test_a_setup_that_fails_is_shown_and_predictions_wait_for_its_mending(tmp_pa
         if embedded:
             stack.enter_context(Program("serve", "fragile.py", "--port", str(port), folder=tmp_path))
         else:
-            redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-            environment = {**QUICK, "LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+            redis = stack.enter_context(RedisServer())
+            environment = {**QUICK, **rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
             for command in (("gateway", "--port", str(port)), ("worker", "fragile.py")):
                 stack.enter_context(Program(*command, folder=tmp_path, environment=environment))
         client = stack.enter_context(

@@ -16,8 +16,8 @@ import httpx2
 import pytest
 import redis
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -96,8 +96,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         environment = dict(SHORT)
         left = left_in_files
         if request.param != "embedded":
-            store, broker = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-            environment |= {"LEVERET_BROKER_URL": broker.url, "LEVERET_STORE_URL": store.url}
+            store = stack.enter_context(RedisServer())
+            environment |= {**rabbit.a_namespace(), "LEVERET_STORE_URL": store.url}
             client = stack.enter_context(closing(redis.Redis.from_url(store.url)))
             left = partial(left_in_redis, client)
         program = Program("serve", *targets, "--port", str(port), folder=tmp_path, environment=environment)

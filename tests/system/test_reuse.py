@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from leveret.client import Client, Handle, Prediction
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -74,8 +74,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     targets = [f"models.py:{name}" for name in NAMES]
     with ExitStack() as stack:
         if request.param == "apart":
-            store, broker = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
-            environment |= {"LEVERET_BROKER_URL": broker.url, "LEVERET_STORE_URL": store.url}
+            store = stack.enter_context(RedisServer())
+            environment |= {**rabbit.a_namespace(), "LEVERET_STORE_URL": store.url}
         line = ("serve", *targets, "--port", str(port), "--worker-processes", "2")
         program = stack.enter_context(Program(*line, folder=tmp_path, environment=environment))
         program.wait_ready()

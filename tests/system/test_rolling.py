@@ -11,8 +11,8 @@ from typing import Final
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.load import Load
 from tests.system.program import QUICK, Program, free_port
 
@@ -46,10 +46,10 @@ async def restarted(folder: Path, *, grace: str) -> tuple[list[int], list[list[d
     (folder / "echo.py").write_text(MODEL)
     exits: list[int] = []
     with ExitStack() as stack:
-        redis, rabbit = stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
+        redis = stack.enter_context(RedisServer())
         environment = {
             **QUICK,
-            "LEVERET_BROKER_URL": rabbit.url,
+            **rabbit.a_namespace(),
             "LEVERET_STORE_URL": redis.url,
             "LEVERET_WORKER_GRACE": grace,
         }

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
+from tests.system import rabbit
 from tests.system.program import QUICK, Program, free_port
 from tests.webhooks.receiver import Received, Receiver, receiving
 
@@ -39,8 +39,7 @@ class Served:
         command, worker = ["serve", "echo.py"], None
         if not embedded:
             redis = stack.enter_context(RedisServer(fsync="always"))
-            rabbit = stack.enter_context(RabbitServer())
-            environment |= {"LEVERET_BROKER_URL": rabbit.url, "LEVERET_STORE_URL": redis.url}
+            environment |= {**rabbit.a_namespace(), "LEVERET_STORE_URL": redis.url}
             command = ["gateway"]
             worker = stack.enter_context(Program("worker", "echo.py", folder=folder, environment=environment))
         self.program = stack.enter_context(
