@@ -55,6 +55,7 @@ async def test_requests_are_counted_by_route_and_status_and_problems_by_their_co
     count = "leveret_http_request_seconds_count"
     assert 1 == found[f"{count} /v1/models/{{owner}}/{{name}}/predictions 201"]
     assert 1 == found[f"{count} /v1/predictions/{{prediction_id}} 200"]
+    assert 1 == found[f"{count} /v1/predictions/{{prediction_id}} 404"]
     assert 1 == found["leveret_problems_total prediction_not_found"]
     assert not any(created in name or "/no/such/page" in name for name in found)
 

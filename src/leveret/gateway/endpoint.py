@@ -6,11 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from leveret.core.meters import Meter
+from leveret.errors import LeveretError
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -26,6 +27,15 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         began = time.perf_counter()
-        response = await self._handler(Request(scope, receive, send))
-        self._meter.request(self._path, response.status_code, time.perf_counter() - began)
+        try:
+            response = await self._handler(Request(scope, receive, send))
+        except ClientDisconnect:  # nobody gets an answer
+            raise
+        except Exception as error:
+            self._count(error.status if isinstance(error, LeveretError) else LeveretError.status, began)
+            raise
+        self._count(response.status_code, began)
         await response(scope, receive, send)
+
+    def _count(self, status: int, began: float) -> None:
+        self._meter.request(self._path, status, time.perf_counter() - began)
