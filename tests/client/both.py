@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar, Unpack
 
-from leveret.client import JSON, AsyncClient, AsyncHandle, Client, Handle, Model, Options, Prediction, Queue
+from leveret.client import JSON, AsyncClient, AsyncHandle, Client, Handle, Model, Options, Prediction, Queue, Scale
 from leveret.core.events import Entry
 
 T = TypeVar("T")
@@ -75,6 +75,9 @@ class ThreadedClient:
 
     async def queues(self) -> list[Queue]:
         return await asyncio.to_thread(self._client.queues)
+
+    async def scale(self, model: str, *, target_wait: float | None = None) -> Scale:
+        return await asyncio.to_thread(self._client.scale, model, target_wait=target_wait)
 
     async def upload(self, file: object) -> str:
         return await asyncio.to_thread(self._client.upload, file)

@@ -123,6 +123,14 @@ async def test_predictions_are_listed_page_by_page(gateway: Gateway, client: Eit
     assert created[:1] == canceled
 
 
+async def test_a_model_says_how_many_workers_it_wants(gateway: Gateway, client: Either) -> None:
+    await gateway.create()
+
+    scale = await client.scale("echo", target_wait=5)
+
+    assert ("local/echo", 1, 1, 5.0) == (scale.model, scale.queued, scale.desired, scale.target_wait)
+
+
 async def test_models_and_queues_are_listed(gateway: Gateway, client: Either) -> None:
     await gateway.create()
 

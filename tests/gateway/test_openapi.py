@@ -138,6 +138,7 @@ async def test_what_is_answered_is_what_is_described(gateway: Gateway) -> None:
         "Problem": (await gateway.client.get("/v1/predictions/nothing")).json(),
         "DeadLetterPage": (await gateway.client.get("/admin/v1/dead")).json(),
         "DeadLetterDetail": (await gateway.client.get(f"/admin/v1/dead/{stranger.id}")).json(),
+        "Scale": (await gateway.client.get("/admin/v1/models/local/echo/scale")).json(),
         "QueueList": (await gateway.client.get("/admin/v1/queues")).json(),
         "Retried": (await gateway.client.post("/admin/v1/dead/retry")).json(),
         "Purged": (await gateway.client.delete("/admin/v1/dead")).json(),

@@ -4,7 +4,7 @@
 modules below it.
 """
 
-from leveret.client.answers import Model, Queue
+from leveret.client.answers import Model, Queue, Scale
 from leveret.client.async_client import AsyncClient, AsyncHandle
 from leveret.client.client import Client, Handle
 from leveret.client.options import Options
@@ -24,5 +24,6 @@ __all__ = [
     "Prediction",
     "PredictionCanceled",
     "Queue",
+    "Scale",
     "received",
 ]

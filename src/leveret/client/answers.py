@@ -50,6 +50,19 @@ class Queue(Struct, frozen=True, kw_only=True):
     workers: int
 
 
+class Scale(Struct, frozen=True, kw_only=True):
+    """How many workers a model wants, how many are alive, and what that is reckoned from."""
+
+    model: str
+    queued: int
+    running: int
+    mean_run: float | None
+    slots: int
+    target_wait: float
+    workers: int
+    desired: int
+
+
 class Models(Struct, frozen=True):
     """All models."""
 

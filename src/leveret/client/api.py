@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from leveret.client import inputs
-from leveret.client.answers import Model, Models, Page, Queue, Queues, Stored
+from leveret.client.answers import Model, Models, Page, Queue, Queues, Scale, Stored
 from leveret.client.caller import Caller
 from leveret.client.exchange import Request, Upload
 from leveret.client.options import Options
@@ -126,6 +126,12 @@ class Api:
     async def queues(self) -> list[Queue]:
         """What waits and what runs, by model."""
         return (await self.caller.call(Request(method="GET", path="/admin/v1/queues"), Queues)).results
+
+    async def scale(self, model: str, *, target_wait: float | None) -> Scale:
+        """How many workers a model wants."""
+        parameters = {} if target_wait is None else {"target_wait": str(target_wait)}
+        path = f"/admin/v1/models/{full_name(model)}/scale"
+        return await self.caller.call(Request(method="GET", path=path, parameters=parameters), Scale)
 
     async def upload(self, file: Upload) -> str:
         """The URL that stands for the file in an input; a data: URL if this gateway stores none."""

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from leveret.client import api
-from leveret.client.answers import Model, Queue
+from leveret.client.answers import Model, Queue, Scale
 from leveret.client.api import Api, Selection
 from leveret.client.caller import Caller
 from leveret.client.downloading import download
@@ -109,6 +109,10 @@ class AsyncClient:
     async def queues(self) -> list[Queue]:
         """What waits and what runs, by model."""
         return await self._api.queues()
+
+    async def scale(self, model: str, *, target_wait: float | None = None) -> Scale:
+        """How many workers a model wants, so that what waits has begun within `target_wait` seconds."""
+        return await self._api.scale(model, target_wait=target_wait)
 
     async def upload(self, file: object) -> str:
         """The URL that stands in an input for a file: a Path, bytes, or what is open for reading."""

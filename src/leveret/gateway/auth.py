@@ -28,6 +28,7 @@ _MOST: Final = 10_000
 
 _OPEN: Final = ("/health/", "/docs")
 _DOCUMENTS: Final = frozenset({"/openapi.json", "/asyncapi.json"})
+_MODELS: Final = "/admin/v1/models/"
 _READING: Final = frozenset({"GET", "HEAD", "QUERY", "OPTIONS"})
 
 _log = structlog.get_logger()
@@ -47,7 +48,8 @@ def needed(method: str, path: str) -> KeyScope | None:
     if path.startswith("/v1/"):
         reads = method in _READING and path != "/v1/webhooks/default/secret"
         return KeyScope.READ if reads else KeyScope.PREDICT
-    return KeyScope.METRICS if path == "/metrics" else KeyScope.ADMIN
+    counts = path == "/metrics" or (path.startswith(_MODELS) and path.endswith("/scale") and method in _READING)
+    return KeyScope.METRICS if counts else KeyScope.ADMIN
 
 
 class Keyring:

@@ -78,6 +78,11 @@ class Estimates:
         seconds = None if flow is None or not slots else flow.until_begun(0.0, slots=slots)
         return min(60.0, max(1.0, 2.0 if seconds is None else seconds))
 
+    def mean_run(self, model: str) -> float | None:
+        """How long one of its runs takes, in seconds; None while nobody knows."""
+        flow = self._flows.get(model)
+        return None if flow is None else flow.run
+
     def place(self, prediction: Prediction) -> QueueView | None:
         """Where it stands; None when it has ended, or nothing is known of any line yet."""
         if prediction.status.terminal or not self._looked:

@@ -116,8 +116,13 @@ class Flow:
         return run - elapsed if elapsed < run else _HALF * run
 
     @property
+    def run(self) -> float | None:
+        """How long a run takes, in seconds; None while no run has ended yet."""
+        return self._runs.seconds / self._runs.count if self._runs.count else None
+
+    @property
     def _run(self) -> float:
-        return self._runs.seconds / self._runs.count if self._runs.count else 0.0
+        return self.run or 0.0
 
     def _alone(self, slots: int) -> float:
         """How long a run takes for which there is a slot: those of a fast model wait in the hand of a busy worker."""

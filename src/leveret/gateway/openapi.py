@@ -22,13 +22,13 @@ from leveret.gateway.models import ModelPage, ModelView, VersionPage, VersionVie
 from leveret.gateway.operations import (
     JSON,
     OPERATIONS,
-    PARAMETERS,
     Operation,
     created,
     paths,
     reference,
     submission,
 )
+from leveret.gateway.parameters import PARAMETERS
 from leveret.gateway.predictions import PredictionPage
 from leveret.gateway.schemas import Schema, components, of_structs
 from leveret.gateway.views import PredictionView, Views

@@ -13,6 +13,7 @@ from leveret.gateway.admin.accounts import AccountPages
 from leveret.gateway.admin.keys import KeyPages
 from leveret.gateway.admin.letters import LetterPages
 from leveret.gateway.admin.queues import QueuePages
+from leveret.gateway.admin.scale import ScalePages
 from leveret.gateway.asyncapi import SocketDocument
 from leveret.gateway.deployments import Deployments
 from leveret.gateway.files.downloads import Downloads
@@ -153,10 +154,12 @@ def _file_routes(parts: Parts) -> list[Route]:
 def _admin_routes(parts: Parts) -> list[Route]:
     letters = LetterPages(store=parts.store, intake=parts.intake, views=parts.views, erasure=parts.erasure)
     queues = QueuePages(broker=parts.broker, registry=parts.store)
+    scale = ScalePages(queues=parts.broker, lines=parts.store, catalog=parts.catalog, estimates=parts.estimates)
     keys = KeyPages(store=parts.store)
     accounts = AccountPages(store=parts.store)
     return [
         parts.at("/admin/v1/queues", queues.list),
+        parts.at("/admin/v1/models/{owner}/{name}/scale", scale.get),
         parts.at("/admin/v1/keys", keys.list),
         parts.at("/admin/v1/keys", keys.create, method="POST"),
         parts.at("/admin/v1/keys/{key_id}", keys.revoke, method="DELETE"),

@@ -8,6 +8,7 @@ from leveret.core.keys import ACCOUNT
 from leveret.gateway.admin.accounts import AccountLimits, AccountList
 from leveret.gateway.admin.keys import KeyList, MadeKey
 from leveret.gateway.admin.queues import QueueList
+from leveret.gateway.admin.scale import ScaleView
 from leveret.gateway.admin.views import DeadLetterDetail, DeadLetterPage, Purged, Retried
 from leveret.gateway.operations import Operation, created, reference
 from leveret.gateway.schemas import Schema
@@ -22,6 +23,7 @@ SENT: Final = (
     Retried,
     Purged,
     QueueList,
+    ScaleView,
 )
 """What the admin API answers."""
 
@@ -117,6 +119,16 @@ OPERATIONS: Final = (
         summary="For each model what waits, what runs, and how many workers are alive",
         tag="queues",
         answers={200: reference("QueueList")},
+    ),
+    Operation(
+        method="get",
+        path="/admin/v1/models/{owner}/{name}/scale",
+        name="scaleModel",
+        summary="How many workers a model wants",
+        description="For what starts and stops workers. A key with the scope `metrics` may ask.",
+        tag="queues",
+        parameters=("owner", "name", "target_wait"),
+        answers={200: reference("Scale")},
     ),
     Operation(
         method="get",
