@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Final, TypeAlias
 
 import typer
@@ -15,18 +16,26 @@ import uvloop
 from rich.text import Text
 
 from leveret import config
+from leveret.autoscale.autoscaler import Autoscaler
+from leveret.autoscale.charge import Charge, Rule, charge
+from leveret.autoscale.process import started
 from leveret.cli import accounts, changes, dead, exits, keys, lists, webhooks
 from leveret.cli.dockerfile import dockerfile
 from leveret.cli.output import harmless, say
 from leveret.cli.predict import predict
+from leveret.cli.remote import Url
 from leveret.cli.watch import watch
 from leveret.config import Option, Settings, Value
+from leveret.core.scale import TARGET_WAIT
 from leveret.errors import InvalidSetting, LeveretError
 from leveret.launch import Launcher
 from leveret.observe.logs import configure_logging
 
 Targets: TypeAlias = Annotated[list[str], typer.Argument(help="file.py, file.py:name or package.module:name")]
 Command: TypeAlias = Callable[..., None]
+
+ANSWER: Final = 10.0
+"""For how many seconds an autoscaler waits for one answer of the gateway."""
 
 _SERVERS: Final = "Servers"
 _PREDICTIONS: Final = "Predictions, of a running gateway"
@@ -101,6 +110,41 @@ def worker(targets: Targets, *, settings: Settings) -> None:
     _run(Launcher, settings, gateway=False, targets=targets)
 
 
+@app.command(rich_help_panel=_SERVERS)
+@_with_options("worker")
+def autoscale(
+    charges: Annotated[list[str], typer.Argument(metavar="OWNER/NAME=TARGET...", help="models, what workers serve")],
+    *,
+    settings: Settings,
+    most: Annotated[int, typer.Option("--max", min=1, help="how many workers each model has at most")],
+    least: Annotated[int, typer.Option("--min", min=0, help="how many it has at least")] = 0,
+    target_wait: Annotated[float, typer.Option(min=0.001, help="seconds that a prediction may wait")] = TARGET_WAIT,
+    patience: Annotated[float, typer.Option(min=0, help="seconds for which fewer must be enough")] = 60.0,
+    period: Annotated[float, typer.Option(min=0.1, help="seconds between two questions to the gateway")] = 2.0,
+    url: Url = config.GATEWAY_URL,
+) -> None:
+    """Start and stop workers on this machine, as many as the models want: a gateway says so."""
+    _need_urls(settings, "autoscale")
+    rule = Rule(least=least, most=most, target_wait=target_wait, patience=patience, period=period)
+    uvloop.run(_autoscaled([charge(text) for text in charges], rule, settings, url))
+
+
+async def _autoscaled(charges: Sequence[Charge], rule: Rule, settings: Settings, url: str) -> None:
+    from leveret.client import AsyncClient  # noqa: PLC0415 - its driver takes as long to load as all else
+
+    own = {**os.environ, **config.variables(settings, "", "worker"), "LEVERET_WORKER_HEALTH_PORT": "0"}
+    async with AsyncClient(url, patience=rule.period, timeout=ANSWER) as client:
+        autoscaler = Autoscaler(
+            charges,
+            rule=rule,
+            ask=partial(client.scale, target_wait=rule.target_wait),
+            start=partial(started, environment=own),
+            grace=settings.worker.grace,
+        )
+        _on_signals(autoscaler.stop)
+        await autoscaler.run()
+
+
 def _need_urls(settings: Settings, command: str) -> None:
     if settings.embedded:
         raise InvalidSetting(
@@ -114,9 +158,7 @@ def _need_urls(settings: Settings, command: str) -> None:
 def _run(launcher: type[Launcher], settings: Settings, *, gateway: bool, targets: Sequence[str]) -> None:
     async def supervised() -> None:
         launched = launcher(settings, gateway=gateway, targets=targets)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, launched.stop)
+        _on_signals(launched.stop)
         greeting = asyncio.create_task(_greet(launched, targets))
         try:
             await launched.run()
@@ -124,6 +166,12 @@ def _run(launcher: type[Launcher], settings: Settings, *, gateway: bool, targets
             greeting.cancel()
 
     uvloop.run(supervised())
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
 
 
 async def _greet(launched: Launcher, targets: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from leveret.config.sections import (
     WorkerSettings,
 )
 from leveret.config.settings import Settings
-from leveret.config.table import Option, Value, options
+from leveret.config.table import Option, Value, options, variables
 
 GATEWAY_URL: Final = "http://127.0.0.1:8000"
 """Where clients look for a gateway if nobody tells them."""
@@ -40,4 +40,5 @@ __all__ = [
     "WorkerSettings",
     "load",
     "options",
+    "variables",
 ]

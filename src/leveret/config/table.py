@@ -41,6 +41,17 @@ def options() -> Iterator[Option]:
     yield from _options(Settings, "")
 
 
+def variables(settings: Settings, *sections: str) -> dict[str, str]:
+    """The environment in which another process has these settings; the section "" is what stands at the top."""
+    given: dict[str, str] = {}
+    for row in options():
+        section, _, name = row.name.rpartition(".")
+        if section in sections:
+            value: Value = getattr(getattr(settings, section) if section else settings, name)
+            given[row.variable] = str(value).lower() if isinstance(value, bool) else str(value)
+    return given
+
+
 def _options(section: type[Struct], prefix: str) -> Iterator[Option]:
     for info in msgspec.structs.fields(section):
         if isinstance(info.type, type) and issubclass(info.type, Struct):
