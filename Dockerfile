@@ -22,15 +22,20 @@ LABEL org.opencontainers.image.title="leveret" \
 RUN useradd --uid 10001 --user-group --no-log-init --home-dir /app --shell /usr/sbin/nologin leveret \
   && install -d -o leveret -g leveret /app /data
 COPY --from=build /opt/leveret /opt/leveret
+COPY --chmod=755 deploy/healthy /opt/leveret/bin/healthy
 ENV PATH=/opt/leveret/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     LEVERET_DATA_DIR=/data \
-    LEVERET_GATEWAY_HOST=0.0.0.0
+    LEVERET_GATEWAY_HOST=0.0.0.0 \
+    LEVERET_WORKER_HEALTH_HOST=0.0.0.0 \
+    LEVERET_WORKER_HEALTH_PORT=8001
 # A number, so that an orchestrator can tell that it is not root.
 USER 10001:10001
 WORKDIR /app
 VOLUME /data
-EXPOSE 8000
+EXPOSE 8000 8001
 STOPSIGNAL SIGTERM
+# Whether it lives: an orchestrator replaces what is not healthy, and a broker that is away is no reason to.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["healthy"]
 ENTRYPOINT ["leveret"]
 CMD ["--help"]
