@@ -13,6 +13,7 @@ import uvicorn
 from leveret.backends import Backends, connect
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.core.meters import Exposed, Meter
+from leveret.core.tracing import UNTRACED, Tracer
 from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, Unavailable, UsageError
 from leveret.gateway.app import create_app
@@ -42,7 +43,9 @@ class Launcher:
     closes the gateway, 5. closes the backends.
     """
 
-    def __init__(self, settings: Settings, *, gateway: bool, targets: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: Settings, *, gateway: bool, targets: Sequence[str] = (), tracer: Tracer = UNTRACED
+    ) -> None:
         self.ready = asyncio.Event()
         self.url = ""
         self.open = False
@@ -57,6 +60,7 @@ class Launcher:
         self._loaded = asyncio.Event()
         self._models: dict[str, str] = {}
         self._metrics = Metrics()
+        self._tracer = tracer
         self._mistake: UsageError | None = None
 
     async def run(self) -> None:
@@ -104,7 +108,7 @@ class Launcher:
         for worker in self._workers:
             self._metrics.watch(worker.readings)
         if listener is not None:
-            self._server = _server(settings, backends, self._metrics)
+            self._server = _server(settings, backends, self._metrics, self._tracer)
             self.url = settings.gateway.base_url or address(listener)
         if self._stopping.is_set():
             return
@@ -119,7 +123,8 @@ class Launcher:
                 if self._server is not None and listener is not None:
                     roles.create_task(self._serve(self._server, listener))
                     tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
-                    tasks.append(background.create_task(_tell(settings, backends, self._metrics, signed=self._asks)))
+                    telling = _tell(settings, backends, self._metrics, self._tracer, signed=self._asks)
+                    tasks.append(background.create_task(telling))
                 roles.create_task(self._end(tasks))
             replying.cancel()
 
@@ -135,6 +140,7 @@ class Launcher:
             admit=partial(self._admit, target),
             reply=replies.add,
             meter=self._metrics,
+            tracer=self._tracer,
         )
 
     def _admit(self, target: str, model: str) -> None:
@@ -205,7 +211,7 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
 
-def _server(settings: Settings, backends: Backends, meter: Exposed) -> _Server:
+def _server(settings: Settings, backends: Backends, meter: Exposed, tracer: Tracer) -> _Server:
     closing = asyncio.Event()
     app = create_app(
         store=backends.store,
@@ -215,6 +221,7 @@ def _server(settings: Settings, backends: Backends, meter: Exposed) -> _Server:
         guard=Guard(settings.outbound),
         limits=settings.limits,
         meter=meter,
+        tracer=tracer,
         closing=closing,
     )
     return _Server(server_config(app, settings.gateway), closing=closing)
@@ -255,7 +262,9 @@ def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) ->
     )
 
 
-async def _tell(settings: Settings, backends: Backends, meter: Meter, *, signed: Callable[[], bool]) -> None:
+async def _tell(
+    settings: Settings, backends: Backends, meter: Meter, tracer: Tracer, *, signed: Callable[[], bool]
+) -> None:
     """Call webhooks for ever."""
     base_url = settings.gateway.base_url.rstrip("/")
     links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
@@ -273,6 +282,7 @@ async def _tell(settings: Settings, backends: Backends, meter: Meter, *, signed:
             settings=settings.webhooks,
             base_url=base_url,
             meter=meter,
+            tracer=tracer,
         )
         group.create_task(Dispatcher(hooks=backends.store, queues=backends.broker).run())
         group.create_task(teller.run())

@@ -18,7 +18,7 @@ from leveret.core.events import (
     Succeeded,
     Why,
 )
-from leveret.core.prediction import Blob, HookEvent, Means, Prediction, Priority, ReplyTo, Webhook
+from leveret.core.prediction import Blob, HookEvent, Means, Prediction, Priority, ReplyTo, Trace, Webhook
 
 times = st.floats(min_value=0, max_value=4e9, allow_nan=False)
 attempts = st.integers(min_value=1, max_value=4)
@@ -95,4 +95,6 @@ submissions = st.builds(
     reply_to=st.none() | st.builds(ReplyTo, st.text(min_size=1, max_size=8), st.text(max_size=8)),
     webhook=st.none()
     | st.builds(Webhook, url=st.text(), events=st.lists(st.sampled_from(HookEvent)).map(tuple), base=st.text()),
+    trace=st.none()
+    | st.builds(Trace, st.just("00-" + "1" * 32 + "-" + "2" * 16 + "-01"), st.sampled_from(["", "a=1"])),
 )

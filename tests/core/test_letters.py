@@ -25,7 +25,7 @@ def test_a_retry_asks_for_the_same_from_the_start(asked: Prediction) -> None:
     fresh = renewed(letter(asked), at=1.8e9)
 
     anew = {"id": fresh.id, "created_at": 1.8e9, "attempt": 0, "charged": 0}
-    assert fresh == replace(asked, **anew, deadline=None, start_by=None, reply_to=None)
+    assert fresh == replace(asked, **anew, deadline=None, start_by=None, reply_to=None, trace=None)
     assert fresh.id != asked.id
     assert PREDICTION_ID.fullmatch(fresh.id)
 

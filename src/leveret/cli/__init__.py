@@ -27,9 +27,11 @@ from leveret.cli.remote import Url
 from leveret.cli.watch import watch
 from leveret.config import Option, Settings, Value
 from leveret.core.scale import TARGET_WAIT
+from leveret.core.tracing import Tracer
 from leveret.errors import InvalidSetting, LeveretError
 from leveret.launch import Launcher
 from leveret.observe.logs import configure_logging
+from leveret.observe.telemetry import tracing
 
 Targets: TypeAlias = Annotated[list[str], typer.Argument(help="file.py, file.py:name or package.module:name")]
 Command: TypeAlias = Callable[..., None]
@@ -156,8 +158,8 @@ def _need_urls(settings: Settings, command: str) -> None:
 
 
 def _run(launcher: type[Launcher], settings: Settings, *, gateway: bool, targets: Sequence[str]) -> None:
-    async def supervised() -> None:
-        launched = launcher(settings, gateway=gateway, targets=targets)
+    async def supervised(tracer: Tracer) -> None:
+        launched = launcher(settings, gateway=gateway, targets=targets, tracer=tracer)
         _on_signals(launched.stop)
         greeting = asyncio.create_task(_greet(launched, targets))
         try:
@@ -165,7 +167,9 @@ def _run(launcher: type[Launcher], settings: Settings, *, gateway: bool, targets
         finally:
             greeting.cancel()
 
-    uvloop.run(supervised())
+    role = "leveret-gateway" if not targets else "leveret" if gateway else "leveret-worker"
+    with tracing(os.environ, service=role, system="leveret" if settings.embedded else "rabbitmq") as tracer:
+        uvloop.run(supervised(tracer))
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -96,6 +96,18 @@ class Webhook(Struct, frozen=True, omit_defaults=True):
     base: str = ""
 
 
+class Trace(Struct, frozen=True, omit_defaults=True):
+    """Where something stands in a trace: two headers of the W3C Trace Context. `core.tracing` makes only valid ones."""
+
+    traceparent: str
+    tracestate: str = ""
+
+    @property
+    def id(self) -> str:
+        """That of the whole trace."""
+        return self.traceparent[3:35]
+
+
 class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to run a model, and how it has gone so far.
 
@@ -106,7 +118,8 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     its data stays after that, in seconds, if it has a time of its own. What is `fresh` is never answered with the
     output of another one; `reused` says whose output it has, if it was. `attempt` numbers its runs; `charged` says how
     many of them have ended in a way that counts against the limit; `suspect` is the worker on which one of them has
-    last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none.
+    last crashed its model process. `ticket` is the number that it has drawn in its lane; 0 is none. `trace` is what its
+    runs and the calls of its webhook belong to.
     """
 
     id: str
@@ -124,6 +137,7 @@ class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply_to: ReplyTo | None = None
     webhook: Webhook | None = None
     fresh: bool = False
+    trace: Trace | None = None
 
     ticket: int = 0
     status: Status = Status.STARTING

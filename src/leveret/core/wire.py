@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from leveret.core.lanes import COUNT
 from leveret.core.prediction import MODEL_NAME, NULL, PREDICTION_ID, Prediction, Status
+from leveret.core.tracing import taken_up
 from leveret.errors import Undecodable
 
 CONTENT_TYPE: Final = "application/json"
@@ -53,7 +54,7 @@ def decode(body: bytes) -> Prediction:
         raise Undecodable(what="message", reason="`retention` must be more than 0 seconds")
     _check_times(prediction)
     _check_reply_to(prediction)
-    return submitted(prediction)
+    return submitted(_traced(prediction))
 
 
 def submitted(prediction: Prediction) -> Prediction:
@@ -75,6 +76,14 @@ def submitted(prediction: Prediction) -> Prediction:
         data_removed=False,
         reused="",
     )
+
+
+def _traced(prediction: Prediction) -> Prediction:
+    """A trace that is none is no reason to run nothing."""
+    trace = prediction.trace
+    if trace is None or (sound := taken_up(trace.traceparent, trace.tracestate)) == trace:
+        return prediction
+    return replace(prediction, trace=sound)
 
 
 def _check_times(prediction: Prediction) -> None:

@@ -13,6 +13,7 @@ from starlette.routing import Router
 from leveret.config import GatewaySettings, LimitSettings, OutboundSettings
 from leveret.core.meters import SILENT, Exposed
 from leveret.core.ports import Blobs, Queues
+from leveret.core.tracing import UNTRACED, Tracer
 from leveret.gateway.auth import Auth
 from leveret.gateway.parts import GatewayStore, Parts
 from leveret.gateway.problems import Problems
@@ -36,6 +37,7 @@ def create_app(
     guard: Guard = PUBLIC,
     limits: LimitSettings = UNLIMITED,
     meter: Exposed = SILENT,
+    tracer: Tracer = UNTRACED,
     closing: asyncio.Event | None = None,
 ) -> Problems:
     """The gateway as an ASGI application; serve it with its lifespan.
@@ -44,7 +46,14 @@ def create_app(
     connections open, waits and streams.
     """
     parts = Parts.of(
-        store=store, broker=broker, blobs=blobs, settings=settings, guard=guard, limits=limits, meter=meter
+        store=store,
+        broker=broker,
+        blobs=blobs,
+        settings=settings,
+        guard=guard,
+        limits=limits,
+        meter=meter,
+        tracer=tracer,
     )
     background = _Background(parts, closing or asyncio.Event())
     router = Router(

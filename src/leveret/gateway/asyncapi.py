@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.core import lanes, wire
-from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Blob, Priority, ReplyTo, Webhook
+from leveret.core.prediction import MODEL_NAME, PREDICTION_ID, Blob, Priority, ReplyTo, Trace, Webhook
 from leveret.gateway.problems import Problem
 from leveret.gateway.schemas import REFERENCE, Schema, of_structs
 from leveret.gateway.socket import messages
@@ -41,6 +41,9 @@ class QueuedMessage(Struct, frozen=True, kw_only=True):
     ] = None
     input_blob: Annotated[Blob | None, Meta(description="where the input is, if it is not in the message")] = None
     fresh: Annotated[bool, Meta(description="it is run, even if its model reuses outputs")] = False
+    trace: Annotated[
+        Trace | None, Meta(description="what it belongs to; set it as the headers `traceparent` and `tracestate`")
+    ] = None
     reply_to: Annotated[
         ReplyTo | None,
         Meta(description="where the reply goes; set it as the properties `reply_to` and `correlation_id`"),

@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from leveret.core.meters import Meter
+from leveret.core.tracing import Tracer
 from leveret.errors import LeveretError
+from leveret.gateway.tracing import begun
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -39,3 +41,19 @@ class Endpoint:
 
     def _count(self, status: int, began: float) -> None:
         self._meter.request(self._path, status, time.perf_counter() - began)
+
+
+def traced(path: str, handler: Handler, *, tracer: Tracer) -> Handler:
+    """The handler, whose requests create predictions, in a span for each."""
+
+    async def answer(request: Request) -> Response:
+        with begun(tracer, request.scope, path) as span:
+            try:
+                response = await handler(request)
+            except LeveretError as error:
+                span.end(status=error.status, error=error.code)
+                raise
+            span.end(status=response.status_code)
+            return response
+
+    return answer

@@ -19,9 +19,10 @@ from leveret.core.events import Failed
 from leveret.core.limits import Allowance
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Blobs, Broker, Predictions, Runs
-from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, Webhook, new_id
+from leveret.core.prediction import EMPTY, Blob, Prediction, Priority, Status, Trace, Webhook, new_id
 from leveret.core.reuse import Defaults
 from leveret.core.streams import once as at_once
+from leveret.core.tracing import Span, Tracer
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import (
     BrokerUnavailable,
@@ -63,6 +64,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     keep: float | None = None
     webhook: Webhook | None = None
     fresh: bool = False
+    trace: Trace | None = None
 
 
 class IntakeStore(Predictions, Runs, Protocol):
@@ -80,6 +82,7 @@ class Intake:
         blobs: Blobs,
         confirmations: Confirmations,
         reuse: Reuse,
+        tracer: Tracer,
         inline_limit: int,
     ) -> None:
         self._store = store
@@ -87,6 +90,7 @@ class Intake:
         self._blobs = blobs
         self._confirmations = confirmations
         self._reuse = reuse
+        self._tracer = tracer
         self._inline_limit = inline_limit
 
     async def accept(
@@ -101,6 +105,10 @@ class Intake:
         """
         self._check_broker()
         fresh = await self._fresh(card, given, wishes)
+        with self._tracer.publish(fresh) as span:
+            return await self._accept(_within(span, fresh), card, once, within)
+
+    async def _accept(self, fresh: Prediction, card: Card, once: Once | None, within: Allowance | None) -> Accepted:
         try:
             prediction = await self._store.create(fresh, once=once, within=within)
         except (IdempotencyMismatch, LimitReached):
@@ -121,6 +129,10 @@ class Intake:
         it. Raises BrokerUnavailable, and then nothing has happened, StoreUnavailable, or BlobNotFound.
         """
         self._check_broker()
+        with self._tracer.publish(prediction) as span:
+            return await self._accept_again(_within(span, prediction))
+
+    async def _accept_again(self, prediction: Prediction) -> Accepted:
         recorded = await self._store.create(await self._with_own_input(prediction))
         if recorded.status is not Status.STARTING:
             return Accepted(recorded, confirmed=True)
@@ -157,6 +169,7 @@ class Intake:
             deadline=earliest(now, wishes.limit, card.total_timeout),
             webhook=wishes.webhook,
             fresh=wishes.fresh,
+            trace=wishes.trace,
         )
 
     async def _answered(self, prediction: Prediction, card: Card, *, lifetime: float) -> Prediction | None:
@@ -209,3 +222,8 @@ class Intake:
             raise
         self._confirmations.add(prediction.id)
         return True
+
+
+def _within(span: Span, prediction: Prediction) -> Prediction:
+    """What follows from the prediction follows from this span."""
+    return prediction if span.trace is prediction.trace else replace(prediction, trace=span.trace)

@@ -12,11 +12,12 @@ from leveret.core import ports
 from leveret.core.hooks import Hooks
 from leveret.core.meters import Exposed
 from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
+from leveret.core.tracing import Tracer
 from leveret.erasure import Erasure
 from leveret.gateway.auth import Keyring
 from leveret.gateway.catalog import Catalog
 from leveret.gateway.confirmations import Confirmations, Outbox
-from leveret.gateway.endpoint import Endpoint, Handler
+from leveret.gateway.endpoint import Endpoint, Handler, traced
 from leveret.gateway.estimates import Estimates
 from leveret.gateway.files.links import Links
 from leveret.gateway.intake import Intake
@@ -56,6 +57,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     guard: Guard
     limits: LimitSettings
     meter: Exposed
+    tracer: Tracer
     catalog: Catalog
     confirmations: Confirmations
     erasure: Erasure
@@ -78,13 +80,13 @@ class Parts(Struct, frozen=True, kw_only=True):
         guard: Guard,
         limits: LimitSettings,
         meter: Exposed,
+        tracer: Tracer,
     ) -> Parts:
         """All of them, made of what the process has opened."""
         confirmations, links = Confirmations(outbox=store), Links(secrets=store, lifetime=settings.url_lifetime)
         catalog = Catalog(registry=store)
         estimates, keyring = Estimates(lines=store, catalog=catalog), Keyring(store, unguarded=settings.unguarded)
-        base_url = settings.base_url
-        views = Views(blobs=blobs, links=links, base_url=base_url, estimates=estimates, signed=lambda: keyring.required)
+        views = _views(blobs, links, estimates, keyring, base_url=settings.base_url)
         return cls(
             store=store,
             broker=broker,
@@ -93,11 +95,12 @@ class Parts(Struct, frozen=True, kw_only=True):
             guard=guard,
             limits=limits,
             meter=meter,
+            tracer=tracer,
             catalog=catalog,
             confirmations=confirmations,
             erasure=Erasure(store=store, blobs=blobs),
             estimates=estimates,
-            intake=_intake(store, broker, blobs, confirmations, inline_limit=settings.inline_limit),
+            intake=_intake(store, broker, blobs, confirmations, tracer, inline_limit=settings.inline_limit),
             limiter=Limiter(accounts=store, estimates=estimates, settings=limits),
             links=links,
             views=views,
@@ -109,9 +112,23 @@ class Parts(Struct, frozen=True, kw_only=True):
         """The route to an endpoint; GET takes HEAD, too."""
         return Route(path, Endpoint(path, handler, meter=self.meter), methods=[method])
 
+    def creating(self, path: str, handler: Handler) -> Route:
+        """The route to an endpoint that creates predictions."""
+        return self.at(path, traced(path, handler, tracer=self.tracer), method="POST")
+
+
+def _views(blobs: Blobs, links: Links, estimates: Estimates, keyring: Keyring, *, base_url: str) -> Views:
+    return Views(blobs=blobs, links=links, base_url=base_url, estimates=estimates, signed=lambda: keyring.required)
+
 
 def _intake(
-    store: GatewayStore, broker: Queues, blobs: Blobs, confirmations: Confirmations, *, inline_limit: int
+    store: GatewayStore,
+    broker: Queues,
+    blobs: Blobs,
+    confirmations: Confirmations,
+    tracer: Tracer,
+    *,
+    inline_limit: int,
 ) -> Intake:
     return Intake(
         store=store,
@@ -119,5 +136,6 @@ def _intake(
         blobs=blobs,
         confirmations=confirmations,
         reuse=Reuse(store=store, blobs=blobs, inline_limit=inline_limit),
+        tracer=tracer,
         inline_limit=inline_limit,
     )

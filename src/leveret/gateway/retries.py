@@ -13,6 +13,7 @@ from leveret.gateway.identity import own
 from leveret.gateway.intake import Intake, Wishes
 from leveret.gateway.limiter import Limiter
 from leveret.gateway.predictions import prediction_id
+from leveret.gateway.tracing import trace_of
 from leveret.gateway.views import Views
 
 
@@ -38,7 +39,12 @@ class Retries:
         base = self._views.base(request)
         served.schema.check((await self._views.input(ended, base))[0])
         wishes = Wishes(
-            account=ended.account, priority=ended.priority, keep=ended.retention, webhook=ended.webhook, fresh=True
+            account=ended.account,
+            priority=ended.priority,
+            keep=ended.retention,
+            webhook=ended.webhook,
+            fresh=True,
+            trace=trace_of(request),
         )
         with self._limiter.admission(ended.account, ended.model) as within:
             accepted = await self._intake.accept(served.card, given, wishes, within=within)

@@ -82,21 +82,23 @@ def _prediction_routes(parts: Parts, submit: Submit, predictions: PredictionPage
     )
     return [
         parts.at("/v1/predictions/{prediction_id}", predictions.get),
-        parts.at("/v1/models/{owner}/{name}/predictions", submit.to_model, method="POST"),
-        parts.at("/v1/predictions", submit.to_version, method="POST"),
-        parts.at("/v1/deployments/{owner}/{name}/predictions", submit.to_model, method="POST"),
+        parts.creating("/v1/models/{owner}/{name}/predictions", submit.to_model),
+        parts.creating("/v1/predictions", submit.to_version),
+        parts.creating("/v1/deployments/{owner}/{name}/predictions", submit.to_model),
         parts.at("/v1/predictions/{prediction_id}", predictions.delete, method="DELETE"),
         parts.at("/v1/predictions/{prediction_id}/events", streams.events),
         parts.at("/v1/streams/{prediction_id}", streams.outputs),
         parts.at("/v1/predictions/{prediction_id}/cancel", predictions.cancel, method="POST"),
-        parts.at("/v1/predictions/{prediction_id}/retry", retries.retry, method="POST"),
+        parts.creating("/v1/predictions/{prediction_id}/retry", retries.retry),
         parts.at("/v1/predictions", predictions.list),
     ]
 
 
 def _socket_routes(parts: Parts, submit: Submit, predictions: PredictionPages) -> list[BaseRoute]:
     sockets = Sockets(
-        operations=Operations(catalog=parts.catalog, submit=submit, predictions=predictions, views=parts.views),
+        operations=Operations(
+            catalog=parts.catalog, submit=submit, predictions=predictions, views=parts.views, tracer=parts.tracer
+        ),
         store=parts.store,
         views=parts.views,
         links=parts.links,
@@ -168,10 +170,10 @@ def _admin_routes(parts: Parts) -> list[Route]:
         parts.at("/admin/v1/accounts/{account}", accounts.delete, method="DELETE"),
         parts.at("/admin/v1/dead", letters.list),
         parts.at("/admin/v1/dead", letters.purge_all, method="DELETE"),
-        parts.at("/admin/v1/dead/retry", letters.retry_all, method="POST"),
+        parts.creating("/admin/v1/dead/retry", letters.retry_all),
         parts.at("/admin/v1/dead/{letter_id}", letters.get),
         parts.at("/admin/v1/dead/{letter_id}", letters.purge, method="DELETE"),
-        parts.at("/admin/v1/dead/{letter_id}/retry", letters.retry, method="POST"),
+        parts.creating("/admin/v1/dead/{letter_id}/retry", letters.retry),
     ]
 
 

@@ -26,7 +26,7 @@ from leveret.core.lifecycle import fold
 from leveret.core.meters import Meter, Phase
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Predictions
-from leveret.core.prediction import HookEvent, Prediction, Priority, Webhook
+from leveret.core.prediction import HookEvent, Prediction, Priority, Trace, Webhook
 from leveret.core.wire import submitted
 from leveret.errors import (
     InvalidRequest,
@@ -39,6 +39,7 @@ from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.files.inputs import FileInputs
 from leveret.gateway.intake import Accepted, Intake, Wishes
 from leveret.gateway.limiter import Limiter
+from leveret.gateway.tracing import trace_of
 from leveret.gateway.unanswered import Unanswered
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
@@ -119,11 +120,12 @@ class Submit:
         account: str,
         base: str,
         once: Once | None = None,
+        trace: Trace | None = None,
     ) -> Accepted:
         """Check it, record it and queue it, however it has come. What is answered has the input as it was given.
 
         `cancel_after` are the lines of the header of that name, `base` is what the client's links begin with; `once`
-        says if it may have been sent before.
+        says if it may have been sent before; `trace` is what it belongs to.
         """
         wishes = Wishes(
             account=account,
@@ -132,6 +134,7 @@ class Submit:
             keep=retention.seconds(submission.retention, longest=self._settings.max_retention),
             webhook=self._webhook(submission, base),
             fresh=not submission.reuse,
+            trace=trace,
         )
         given, value = submission.input, served.schema.check(submission.input)
         if served.schema.places.any:
@@ -164,6 +167,7 @@ class Submit:
             account=of(request),
             base=self._views.base(request),
             once=once,
+            trace=trace_of(request),
         )
 
     async def _answer(self, request: Request, accepted: Accepted) -> Response:

@@ -21,9 +21,17 @@ class Context:
     A batched model takes `list[Context]`. In a test of a model, `Context()` will do: it listens to nothing.
     """
 
-    def __init__(self, *, id: str = "", attempt: int = 1, reporter: Reporter | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        id: str = "",  # noqa: A002
+        attempt: int = 1,
+        traceparent: str = "",
+        reporter: Reporter | None = None,
+    ) -> None:
         self._id = id
         self._attempt = attempt
+        self._traceparent = traceparent
         self._reporter = reporter
 
     @property
@@ -35,6 +43,11 @@ class Context:
     def attempt(self) -> int:
         """The number of this run of the prediction, from 1."""
         return self._attempt
+
+    @property
+    def traceparent(self) -> str:
+        """The header by which others join the trace of the run; empty if it belongs to none."""
+        return self._traceparent
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell the client how far the run is. What is outside of 0 to 1 counts as 0 or 1."""

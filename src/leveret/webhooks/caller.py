@@ -13,7 +13,8 @@ from typing import Final
 import httpx2
 from msgspec import Struct
 
-from leveret.core import signature
+from leveret.core import signature, tracing
+from leveret.core.prediction import Trace
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import HostUnresolved, UrlForbidden
 
@@ -50,12 +51,13 @@ class Caller:
         self._client = client
         self._patience = patience
 
-    async def call(self, url: str, *, secret: str, webhook_id: str, body: bytes) -> Answer:
-        """Call it once."""
+    async def call(self, url: str, *, secret: str, webhook_id: str, body: bytes, trace: Trace | None = None) -> Answer:
+        """Call it once, as a part of the trace."""
         signed = signature.headers(secret, webhook_id=webhook_id, at=int(time.time()), body=body)
+        headers = {**_HEADERS, **signed, **tracing.headers(trace)}
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self._patience), self._post(url, {**_HEADERS, **signed}, body) as answer:
+            async with asyncio.timeout(self._patience), self._post(url, headers, body) as answer:
                 status, wish = answer.status_code, retry_after(answer.headers.get("retry-after"), now=time.time())
             return Answer(time.monotonic() - began, status=status, wish=wish)
         except TimeoutError:

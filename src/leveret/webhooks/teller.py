@@ -27,6 +27,7 @@ from leveret.core.meters import SILENT, Meter, Phase, Told
 from leveret.core.ports import Queues
 from leveret.core.prediction import HookEvent, Prediction
 from leveret.core.signature import SECRET_SIZE, new_secret
+from leveret.core.tracing import UNTRACED, Tracer
 from leveret.core.webhooks import Again, Call, Errand, Fresh, News, Notice
 from leveret.errors import LeveretError, Unavailable, Undecodable
 from leveret.webhooks.caller import Answer, Caller
@@ -69,6 +70,7 @@ class Teller:
         settings: WebhookSettings,
         base_url: str,
         meter: Meter = SILENT,
+        tracer: Tracer = UNTRACED,
         plan: Sequence[float] = webhooks.DELAYS,
     ) -> None:
         self._hooks = hooks
@@ -79,6 +81,7 @@ class Teller:
         self._base_url = base_url
         self._plan = plan
         self._meter = meter
+        self._tracer = tracer
         self._crowds = Crowds(most=max(1, settings.concurrency // 4), patience=CROWD_PATIENCE)
 
     async def run(self) -> None:
@@ -140,7 +143,7 @@ class Teller:
     async def _tell_lasting(self, news: News, notice: Notice) -> None:
         """A notice that has to arrive: should it fail it is called for again, beside whatever is told then."""
         again = Again(notice)
-        answer = await self._call(news.prediction, notice)
+        answer = await self._call(news.prediction, again)
         self._measure(news.prediction, again, answer)
         await self._follow_up(again, answer)
         await self._remember(again, answer, told=notice.number)
@@ -148,7 +151,7 @@ class Teller:
     async def _tell_update(self, news: News, notice: Notice, *, failures: int) -> bool:
         """Whether to go on: it has arrived, or failed for the last time."""
         again = Again(notice, attempt=failures + 1)
-        answer = await self._call(news.prediction, notice)
+        answer = await self._call(news.prediction, again)
         self._measure(news.prediction, again, answer)
         if answer.accepted or answer.gone or again.attempt >= self._settings.max_attempts:
             await self._follow_up(again, answer)
@@ -163,14 +166,14 @@ class Teller:
         news = await self._hooks.news(again.prediction_id)
         if news is None or (news.silenced and not again.demanded):
             return
-        answer = await self._call(news.prediction, again.notice)
+        answer = await self._call(news.prediction, again)
         self._measure(news.prediction, again, answer)
         await self._follow_up(again, answer)
         await self._remember(again, answer, told=0)
 
-    async def _call(self, prediction: Prediction, notice: Notice) -> Answer:
+    async def _call(self, prediction: Prediction, again: Again) -> Answer:
         """Raises Crowded and Unavailable, and then nobody was called."""
-        webhook = prediction.webhook
+        webhook, notice = prediction.webhook, again.notice
         assert webhook is not None  # noqa: S101 - there are no news without one
         async with self._crowds.joined(webhook.url):
             secret = await self._hooks.hook_secret(prediction.account, fresh=new_secret(os.urandom(SECRET_SIZE)))
@@ -180,7 +183,12 @@ class Teller:
                 raise
             except LeveretError as error:  # such as an output that is no longer kept
                 return Answer(0.0, error=str(error))
-            return await self._caller.call(webhook.url, secret=secret, webhook_id=notice.webhook_id, body=body)
+            with self._tracer.call(prediction, webhook.url, again.attempt) as span:
+                answer = await self._caller.call(
+                    webhook.url, secret=secret, webhook_id=notice.webhook_id, body=body, trace=span.trace
+                )
+                span.end(status=answer.status or "", error="" if answer.accepted else "not_accepted")
+            return answer
 
     async def _follow_up(self, again: Again, answer: Answer) -> None:
         """What is due after this answer."""

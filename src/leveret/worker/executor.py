@@ -32,6 +32,7 @@ from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Fin
 from leveret.core.prediction import Means, Prediction
 from leveret.core.retry import Again, Finish, Verdict
 from leveret.core.streams import once
+from leveret.core.tracing import Tracer
 from leveret.core.wire import CONTENT_TYPE
 from leveret.errors import InputUnreadable, LeveretError
 from leveret.worker.connection import FromRun
@@ -43,6 +44,7 @@ from leveret.worker.leaders import Leaders
 from leveret.worker.outputs import Outputs, beyond
 from leveret.worker.patience import insist
 from leveret.worker.process import ModelProcess
+from leveret.worker.spans import Spans, settled
 from leveret.worker.spool import Spool
 
 T = TypeVar("T")
@@ -67,6 +69,7 @@ class Executor:
         settings: WorkerSettings,
         learn: Callable[[float], None],
         meter: Meter,
+        tracer: Tracer,
     ) -> None:
         self._runs = runs
         self._blobs = blobs
@@ -78,6 +81,7 @@ class Executor:
         self._settings = settings
         self._learn = learn
         self._meter = meter
+        self._spans = Spans(tracer=tracer, hand=hand)
 
     async def execute(
         self, deliveries: Sequence[Delivery], process: ModelProcess, *, claimed: Callable[[], None]
@@ -114,6 +118,10 @@ class Executor:
             claimed()
         if items:
             self._meter.batch(process.ready.model, len(items))
+        with self._spans.under_way(items, process.ready) as traced:
+            await self._run(traced, process)
+
+    async def _run(self, items: Sequence[Item], process: ModelProcess) -> None:
         async with aclosing(process.run(items)) as run:
             async for frames in run:
                 said = await self._outputs.stored([self._within(frame) for frame in frames])
@@ -156,6 +164,7 @@ class Executor:
             match claim:
                 case Claimed():
                     self._hand.begin(held, claim, most=most)
+                    self._spans.claimed(held)
                     self._waited(held)
                 case Finished():
                     self._hand.ack(held)
@@ -210,9 +219,11 @@ class Executor:
                 case _ if pulse is Pulse.LOST:
                     await self._discard(held, verdict)
                 case Finish(ending=ending):
+                    settled(held, verdict)
                     self._meter.ended(held.prediction.model, str(lifecycle.change(ending).fields["status"]))
                     self._hand.ack(held)
                 case Again(ending=ending):
+                    settled(held, verdict)
                     self._meter.rerun(held.prediction.model)
                     again.setdefault(ending.reason, []).append(held.run.id)
                     await self._hand.give_back(held, delay=ending.delay)
@@ -233,6 +244,7 @@ class Executor:
     async def _discard(self, held: Held, verdict: Verdict) -> None:
         """The run was no longer ours. Its message is not acknowledged: it may be the only one that there is."""
         _log.warning("result discarded: the run was no longer ours", id=held.run.id)
+        held.span.end(status="lost", error="lost")
         if isinstance(verdict.ending, Succeeded) and (blob := verdict.ending.output_blob) is not None:
             with suppress(LeveretError):  # it is removed with the data of its prediction then
                 await self._blobs.delete(blob)
@@ -311,6 +323,7 @@ class Executor:
         if seconds:
             self._learn(sum(seconds) / len(seconds))
         for end in ended:
+            self._spans.ran(end)
             self._meter.phase(self._hand.of(end.id).prediction.model, Phase.RUN, end.seconds)
 
     def _waited(self, held: Held) -> None:

@@ -21,12 +21,16 @@ _LENGTH: Final = 4
 
 
 class Item(Struct, frozen=True, omit_defaults=True):
-    """One prediction to run: its input is JSON. `alone` is for a run beside which no other shall be under way."""
+    """One prediction to run: its input is JSON. `alone` is for a run beside which no other shall be under way.
+
+    `traceparent` is for what the model may have to tell others.
+    """
 
     id: str
     attempt: int
     input: bytes
     alone: bool = False
+    traceparent: str = ""
 
 
 class Run(Struct, frozen=True, tag="run"):

@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from leveret.core.events import Reset
 from leveret.core.ports import Claimed, Delivery, Pulse, Running, Runs
 from leveret.core.prediction import Prediction
+from leveret.core.tracing import INERT, Span
 from leveret.errors import LeveretError
 
 AGAIN: Final = 1.0
@@ -43,12 +44,12 @@ class Held:
 
     It is in hand `since` then, and `guarded` once a guard stands for it.
     So many bytes its run has `put_out`. A run that has `streamed` chunks of its output is `truncated` when the store
-    has lost them: it cannot succeed.
+    has lost them: it cannot succeed. The attempt goes on in `span`, and within it what the process does in `running`.
     """
 
     __slots__ = (
         *("alive", "appends", "claimed", "delivery", "double", "guarded", "most", "open", "prediction", "run", "since"),
-        *("put_out", "streamed", "timer", "truncated", "unwanted"),
+        *("put_out", "running", "span", "streamed", "timer", "truncated", "unwanted"),
     )
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
@@ -66,6 +67,8 @@ class Held:
         self.most = 1
         self.appends = 0
         self.put_out = 0
+        self.span: Span = INERT
+        self.running: Span = INERT
         self.streamed = False
         self.truncated = False
 
@@ -231,6 +234,7 @@ class Hand:
         was_open, held.open = held.open, False
         if held.timer is not None:
             held.timer.cancel()
+        held.span.end()
         if was_open and not held.double:
             del self._held[held.run.id]
         return was_open

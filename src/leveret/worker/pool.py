@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from leveret.config import WorkerSettings
 from leveret.core.meters import Meter, Phase
 from leveret.core.ports import Running
+from leveret.core.tracing import Tracer
 from leveret.errors import LeveretError, ModelLoadError, SetupFailed, Unhealthy
 from leveret.worker.consumer import Consumer
 from leveret.worker.frames import Ready
@@ -36,7 +37,14 @@ class Pool:
     """Keeps the model processes, and a consumer for each."""
 
     def __init__(
-        self, *, target: str, spool: Path, settings: WorkerSettings, consuming: Consuming, meter: Meter
+        self,
+        *,
+        target: str,
+        spool: Path,
+        settings: WorkerSettings,
+        consuming: Consuming,
+        meter: Meter,
+        tracer: Tracer,
     ) -> None:
         devices = [device.strip() for device in settings.devices.split(",") if device.strip()]
         self._changed = asyncio.Event()
@@ -48,6 +56,7 @@ class Pool:
                 device=devices[number % len(devices)] if devices else None,
                 consuming=consuming,
                 meter=meter,
+                tracer=tracer,
                 changed=self._changed,
             )
             for number in range(settings.processes)
@@ -120,6 +129,7 @@ class _Runner:
         device: str | None,
         consuming: Consuming,
         meter: Meter,
+        tracer: Tracer,
         changed: asyncio.Event,
     ) -> None:
         self.process: ModelProcess | None = None
@@ -132,6 +142,7 @@ class _Runner:
         self._device = device
         self._consuming = consuming
         self._meter = meter
+        self._tracer = tracer
         self._changed = changed
         self._consumer: Consumer | None = None
         self._idling = Leavable()
@@ -186,7 +197,9 @@ class _Runner:
                 on_loaded=self._loaded,
             ) as process:
                 _log.info("model process ready", pid=process.pid, model=process.ready.model)
-                self._meter.phase(process.ready.model, Phase.SETUP, asyncio.get_running_loop().time() - began)
+                seconds = asyncio.get_running_loop().time() - began
+                self._meter.phase(process.ready.model, Phase.SETUP, seconds)
+                self._tracer.setup(process.ready.model, seconds)
                 self._has_served = True
                 await self._consume(process)
                 if process.unhealthy is not None:

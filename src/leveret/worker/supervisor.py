@@ -22,6 +22,7 @@ from leveret.core.card import Card
 from leveret.core.meters import SILENT, Meter, Reading
 from leveret.core.ports import Blobs, Broker, Registry, Running
 from leveret.core.prediction import Prediction
+from leveret.core.tracing import UNTRACED, Tracer
 from leveret.errors import Unavailable, Undecodable, UsageError
 from leveret.outbound import Fetcher, Guard
 from leveret.reuse import Reuse
@@ -71,6 +72,7 @@ class Worker:
         admit: Callable[[str], None] = lambda model: None,
         reply: Callable[[Prediction], None] = lambda prediction: None,
         meter: Meter = SILENT,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         """`admit` is told the model's name before anything is done under it, and may raise UsageError.
 
@@ -87,11 +89,10 @@ class Worker:
         self._pace = Pace()
         self._spool = Spool(settings.spool_dir)
         self._meter = meter
+        self._tracer = tracer
         self._seen = -math.inf
         self._executor = self._execution(runs, blobs, outbound)
-        self._pool = Pool(
-            target=target, spool=self._spool.path, settings=settings, consuming=self._consumer, meter=meter
-        )
+        self._pool = self._processes(target)
         self._announced = asyncio.Event()
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -209,6 +210,16 @@ class Worker:
                 await self._hurrying.wait()
         self._pool.hand_back("its worker was stopped")
 
+    def _processes(self, target: str) -> Pool:
+        return Pool(
+            target=target,
+            spool=self._spool.path,
+            settings=self._settings,
+            consuming=self._consumer,
+            meter=self._meter,
+            tracer=self._tracer,
+        )
+
     def _execution(self, runs: LedRuns, blobs: Blobs, outbound: OutboundSettings) -> Executor:
         settings = self._settings
         fetcher = Fetcher(Guard(outbound), most=settings.max_download, timeout=settings.download_timeout)
@@ -222,6 +233,7 @@ class Worker:
             settings=settings,
             learn=self._pace.learn,
             meter=self._meter,
+            tracer=self._tracer,
         )
 
     def _consumer(self, process: ModelProcess) -> Consumer:

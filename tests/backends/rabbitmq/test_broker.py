@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 
 import pika
 import pytest
+from msgspec.structs import replace
 
 from leveret.backends.rabbitmq import RabbitBroker, open_broker
 from leveret.core import lanes, wire
+from leveret.core.prediction import Trace
 from leveret.errors import QueueRefused
 from leveret.testing.conformance.broker import BrokerConformance
 from leveret.testing.conformance.steps import MODEL, eventually, given_up, prediction, publish, take, take_one
@@ -204,3 +206,17 @@ async def waiting(broker: RabbitBroker) -> int:
     """How much has been given up; all of it goes back."""
     async with broker.rejected(limit=100) as found:
         return len(found)
+
+
+async def test_a_message_has_the_trace_in_its_headers_as_well(
+    broker: RabbitBroker, server: RabbitServer, namespace: str
+) -> None:
+    trace = Trace(f"00-{'ab' * 16}-{'cd' * 8}-01", "vendor=hare")
+    await publish(broker, replace(prediction(), trace=trace))
+
+    with plain_channel(server) as channel:
+        _, properties, _ = channel.basic_get(f"{namespace}.{MODEL.replace('/', '.')}.0", auto_ack=True)
+
+    assert properties is not None
+    found = properties.headers or {}
+    assert (trace.traceparent, "vendor=hare") == (found["traceparent"], found["tracestate"])

@@ -23,7 +23,7 @@ from leveret.backends.rabbitmq.listener import Listener
 from leveret.backends.rabbitmq.publisher import Message, NoQueue, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
 from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, ERRANDS, MAX_LENGTH, NOT_FOUND, Topology
-from leveret.core import lanes, wire
+from leveret.core import lanes, tracing, wire
 from leveret.core.meters import SILENT, Meter
 from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction, ReplyTo
@@ -75,11 +75,17 @@ class RabbitBroker:
 
         Raises BrokerUnavailable (nothing was sent), QueueRefused (not queued) or PublishUnconfirmed (unknown).
         """
+        properties = BasicProperties(
+            content_type=wire.CONTENT_TYPE,
+            delivery_mode=_PERSISTENT,
+            message_id=prediction.id,
+            headers=tracing.headers(prediction.trace) or None,
+        )
         message = Message(
             self._topology.rung(delay) if delay > 0 else self._topology.exchange,
             self._topology.routing_key(prediction.model, prediction.lane),
             wire.encode(prediction),
-            BasicProperties(content_type=wire.CONTENT_TYPE, delivery_mode=_PERSISTENT, message_id=prediction.id),
+            properties,
             prediction.model,
         )
         await self._publisher().publish(message)

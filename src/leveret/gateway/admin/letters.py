@@ -14,16 +14,18 @@ from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.core.letters import DeadLetter, renewed
 from leveret.core.ports import Letters
-from leveret.core.prediction import EMPTY, MODEL_NAME, PREDICTION_ID
+from leveret.core.prediction import EMPTY, MODEL_NAME, PREDICTION_ID, Trace
 from leveret.erasure import Erasure
 from leveret.errors import BlobNotFound, DeadLetterNotFound, InvalidRequest, NotRetriable, Undecodable
 from leveret.gateway.admin.views import DeadLetterPage, Purged, Retried, asked, detail, view
 from leveret.gateway.intake import Accepted, Intake
+from leveret.gateway.tracing import trace_of
 from leveret.gateway.views import Views
 
 PAGE: Final = 100
@@ -62,7 +64,7 @@ class LetterPages:
 
     async def retry(self, request: Request) -> Response:
         """Run it again; answers the new prediction."""
-        accepted = await self._retry(await self._letter(request))
+        accepted = await self._retry(await self._letter(request), trace_of(request))
         base = self._views.base(request)
         content = await self._views.prediction(accepted.prediction, base)
         headers = {"Location": f"{base}/v1/predictions/{accepted.prediction.id}"}
@@ -72,7 +74,7 @@ class LetterPages:
         """Run a page of them again: `?cursor=` goes on, `?model=` filters."""
         selection = _selection(request)
         found = await self._page(selection, PAGE + 1)
-        done = await asyncio.gather(*[self._retried(letter) for letter in found[:PAGE]])
+        done = await asyncio.gather(*[self._retried(letter, trace_of(request)) for letter in found[:PAGE]])
         further = _further(self._views.base(request), f"{_PATH}/retry", selection, found)
         return _json(Retried(retried=done.count(True), skipped=done.count(False), next=further))
 
@@ -100,16 +102,16 @@ class LetterPages:
     async def _page(self, selection: _Selection, count: int) -> Sequence[DeadLetter]:
         return await self._store.letters(before=selection.before, limit=count, model=selection.model)
 
-    async def _retried(self, letter: DeadLetter) -> bool:
+    async def _retried(self, letter: DeadLetter, trace: Trace | None) -> bool:
         """Whether it runs again; the others are no predictions."""
         try:
-            await self._retry(letter)
+            await self._retry(letter, trace)
         except (NotRetriable, Undecodable, BlobNotFound):
             return False
         return True
 
-    async def _retry(self, letter: DeadLetter) -> Accepted:
-        accepted = await self._intake.accept_again(renewed(letter, at=time.time()))
+    async def _retry(self, letter: DeadLetter, trace: Trace | None) -> Accepted:
+        accepted = await self._intake.accept_again(replace(renewed(letter, at=time.time()), trace=trace))
         await self._erasure.discard(letter)
         return accepted
 

@@ -31,6 +31,8 @@ class Submit(Submission, frozen=True, kw_only=True, tag_field="op", tag="submit"
     cancel_after: Annotated[
         str | None, Meta(description="as the header Cancel-After", extra_json_schema={"pattern": PATTERN})
     ] = None
+    traceparent: Annotated[str, Meta(description="as the header of that name")] = ""
+    tracestate: Annotated[str, Meta(description="as the header of that name")] = ""
     watch: Annotated[bool, Meta(description="watch it from its first event on")] = False
     ref: Ref = None
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Raw
 
+from leveret.core.tracing import Tracer, taken_up
 from leveret.errors import InvalidRequest
 from leveret.gateway.catalog import Catalog, Served
 from leveret.gateway.identity import Identity
@@ -14,23 +15,30 @@ from leveret.gateway.socket import messages
 from leveret.gateway.submit import Submit
 from leveret.gateway.views import Views
 
+PATH: Final = "/v1/socket"
 _WHICH: Final = "name either the `model` or the `version`"
 
 
 class Operations:
     """Creates and cancels predictions for the connections. `base` is what the links of a connection begin with."""
 
-    def __init__(self, *, catalog: Catalog, submit: Submit, predictions: PredictionPages, views: Views) -> None:
+    def __init__(
+        self, *, catalog: Catalog, submit: Submit, predictions: PredictionPages, views: Views, tracer: Tracer
+    ) -> None:
         self._catalog = catalog
         self._submit = submit
         self._predictions = predictions
         self._views = views
+        self._tracer = tracer
 
     async def submit(self, wanted: messages.Submit, base: str, by: Identity) -> tuple[str, messages.Accepted]:
         """The id of the new prediction, and what to say of it. Raises what a POST is answered with."""
-        served = await self._served(wanted)
         limit = [] if wanted.cancel_after is None else [wanted.cancel_after]
-        accepted = await self._submit.accept(served, wanted, cancel_after=limit, account=by.account, base=base)
+        with self._tracer.request("SUBMIT", PATH, taken_up(wanted.traceparent, wanted.tracestate)) as span:
+            served = await self._served(wanted)
+            accepted = await self._submit.accept(
+                served, wanted, cancel_after=limit, account=by.account, base=base, trace=span.trace
+            )
         content = await self._views.prediction(accepted.prediction, base)
         return accepted.prediction.id, messages.Accepted(prediction=Raw(content), ref=wanted.ref)
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from leveret.core import lanes, wire
 from leveret.core.ports import Broker, Deliveries
-from leveret.core.prediction import Blob, Prediction, ReplyTo, Status
+from leveret.core.prediction import Blob, Prediction, ReplyTo, Status, Trace
 from leveret.errors import NoReplyQueue, QueueRefused
 from leveret.testing.conformance.control import ControlConformance
 from leveret.testing.conformance.errands import ErrandsConformance
@@ -44,6 +44,7 @@ class BrokerConformance(
             input_blob=Blob("in/1", 3, "ab" * 32, "image/png"),
             attempt=3,
             reply_to=ReplyTo("answers", "17"),
+            trace=Trace(f"00-{'ab' * 16}-{'cd' * 8}-01", "vendor=hare"),
         )
 
         await publish(broker, published)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from leveret.core.events import Logs, Output, Queued
 from leveret.core.lanes import lane_for
 from leveret.core.ports import Query, Running, Store
-from leveret.core.prediction import Blob, Prediction, Priority, Status
+from leveret.core.prediction import Blob, Prediction, Priority, Status, Trace
 from leveret.errors import PredictionNotFound
 from leveret.testing.conformance.arrange import (
     a_prediction,
@@ -52,6 +52,7 @@ class PredictionsConformance:
             start_by=time.time() + 1800.75,
             deadline=time.time() + 3600.25,
             input_blob=Blob(key="in/1", size=12, sha256="ab" * 32, content_type="image/png"),
+            trace=Trace(f"00-{'ab' * 16}-{'cd' * 8}-01", "vendor=hare"),
         )
 
         await store.create(prediction)

@@ -104,7 +104,9 @@ class Caller:
     def _arguments(self, item: Item) -> Arguments:
         arguments = self._model.inputs.arguments(item.input, self._exchanges.of(item))
         if self._model.context is not None:
-            arguments[self._model.context] = Context(id=item.id, attempt=item.attempt, reporter=self._capture)
+            arguments[self._model.context] = Context(
+                id=item.id, attempt=item.attempt, traceparent=item.traceparent, reporter=self._capture
+            )
         return arguments
 
     def _failed(self, error: BaseException) -> Outcome:

@@ -201,7 +201,9 @@ class Concurrent:
         exchange = self._exchanges.of(item)
         arguments = self._model.inputs.arguments(item.input, exchange)
         if self._model.context is not None:
-            arguments[self._model.context] = Context(id=item.id, attempt=item.attempt, reporter=self._capture)
+            arguments[self._model.context] = Context(
+                id=item.id, attempt=item.attempt, traceparent=item.traceparent, reporter=self._capture
+            )
         result = self._predict(**arguments)
         if inspect.isawaitable(result):
             result = await result
