@@ -31,7 +31,7 @@ class Defaults:
 
 
 def key(prediction: Prediction, defaults: Defaults) -> str | None:
-    """The same for all predictions of an account that ask the same version of a model for the same.
+    """The same for all predictions of an account that ask the same version of a model for the same: `model:digest`.
 
     Files count by their content as far as it is known here, by their URL otherwise. None if the input is no object.
     """
@@ -50,7 +50,7 @@ def key(prediction: Prediction, defaults: Defaults) -> str | None:
     for part in (prediction.account, prediction.model, prediction.version):
         digest.update(f"{len(part)} {part} ".encode())
     digest.update(content)
-    return digest.hexdigest()
+    return f"{prediction.model}:{digest.hexdigest()}"
 
 
 def _content(reference: Reference) -> str:

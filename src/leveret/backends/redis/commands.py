@@ -169,9 +169,10 @@ class Commands:
         places = (self._keys.leases, self._keys.outbox, self._keys.waiting, self._keys.lines, self._keys.usage)
         keys = (*self._of(prediction.id), *places)
         if not deadlines.bounded(prediction):
-            return _call(self._scripts.claim, keys, prediction.id, *parts)
+            return _call(self._scripts.claim, keys, prediction.id, prediction.model, *parts)
         limits = [_moment(deadlines.due(replace(prediction, attempt=0))), _moment(prediction.deadline)]
-        return _call(self._scripts.claim, (*keys, self._keys.deadlines), prediction.id, *parts, *limits)
+        bounded = (*keys, self._keys.deadlines)
+        return _call(self._scripts.claim, bounded, prediction.id, prediction.model, *parts, *limits)
 
     def bury(self, letter: DeadLetter) -> Command:
         """Keep it, unless there is one with its id."""

@@ -226,6 +226,14 @@ class RedisStore(RedisUpkeep, RedisLetters, RedisExpiry, RedisUploads, RedisHook
         owners = [replies.text(answer) for answer in await self._batcher.send(commands)] if commands else []
         return Counter(owner.decode().partition(" ")[0] for owner in owners if owner is not None)
 
+    async def models(self, prediction_ids: Sequence[str]) -> list[str | None]:
+        """See core.ports.Models."""
+        if not prediction_ids:
+            return []
+        answers = await self._batcher.send([("HGET", self._keys.record(one), "owner") for one in prediction_ids])
+        owners = [replies.text(answer) for answer in answers]
+        return [None if owner is None else owner.decode().partition(" ")[0] for owner in owners]
+
     # Reuse
 
     async def lead(self, prediction_id: str, key: str, *, lifetime: float, instead: str = "") -> str:

@@ -135,6 +135,10 @@ class SqliteStore:
         """See core.ports.Registry."""
         await self._database.write(partial(upkeep.announce, card=card, worker=worker, lease=lease, problem=problem))
 
+    async def models(self, prediction_ids: Sequence[str]) -> list[str | None]:
+        """See core.ports.Models."""
+        return await self._database.read(partial(_models, prediction_ids=prediction_ids))
+
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.cards)
@@ -342,6 +346,11 @@ def _get(connection: Connection, *, prediction_id: str) -> Prediction:
     if prediction is None:
         raise PredictionNotFound(prediction_id=prediction_id)
     return prediction
+
+
+def _models(connection: Connection, *, prediction_ids: Sequence[str]) -> list[str | None]:
+    found = [records.find(connection, one) for one in prediction_ids]
+    return [None if record is None else record.model for record in found]
 
 
 def _search(connection: Connection, *, query: Query) -> list[Prediction]:

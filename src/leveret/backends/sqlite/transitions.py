@@ -36,7 +36,7 @@ def claim(
         record = records.find(connection, prediction.id)
         if record is None:
             record = records.insert(connection, prediction, at=now, retention=retention.data)
-        if record.ended:
+        if record.ended or record.model != prediction.model:
             claims.append(Finished())
         elif record.held(now):
             mine = record.holder == worker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -26,6 +26,14 @@ class Registry(Protocol):
 
     async def running(self) -> Mapping[str, int]:
         """How many predictions of each model are being run; without those of which none is."""
+        ...
+
+
+class Models(Protocol):
+    """Of which model each prediction is."""
+
+    async def models(self, prediction_ids: Sequence[str]) -> list[str | None]:
+        """The model of each, which never changes; None if there is no record."""
         ...
 
 

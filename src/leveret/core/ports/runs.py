@@ -12,7 +12,7 @@ from leveret.core.events import Ending, Report
 from leveret.core.prediction import Prediction
 
 
-class Claimed(Struct, frozen=True):
+class Claimed(Struct, frozen=True, tag="claimed"):
     """The run is the caller's, as number `attempt`; `charged` of those before it count against the limit.
 
     `suspect` is the worker on which one of those before it has last crashed its model process, if one has.
@@ -23,18 +23,18 @@ class Claimed(Struct, frozen=True):
     suspect: str = ""
 
 
-class Finished(Struct, frozen=True):
+class Finished(Struct, frozen=True, tag="finished"):
     """It has ended, maybe by this claim: a cancel was requested, a deadline has passed, or no run is left.
 
-    Acknowledge the delivery.
+    Or its message names another model than its record does. Acknowledge the delivery.
     """
 
 
-class Busy(Struct, frozen=True):
+class Busy(Struct, frozen=True, tag="busy"):
     """A worker that is alive runs it; keep a guard message and acknowledge the delivery."""
 
 
-class Early(Struct, frozen=True):
+class Early(Struct, frozen=True, tag="early"):
     """It waits for its next run, `delay` seconds more: give the delivery back for so long."""
 
     delay: float

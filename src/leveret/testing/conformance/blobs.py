@@ -1,4 +1,7 @@
-"""What every Blobs must do, as tests: subclass BlobsConformance in a module that has a fixture `blobs`."""
+"""What every Blobs must do, as tests: subclass BlobsConformance in a module that has a fixture `blobs`.
+
+ContentConformance is the part of it that workers need: put, open and delete.
+"""
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ CONTENTS = [
 WRONG_KEYS = ["", "/", "/etc/passwd", "../secret", "a/../../secret", "a//b", "a/", ".hidden", "a/.hidden", "a\0b", "é"]
 
 
-class BlobsConformance:
-    """Every test takes the fixture `blobs`, an open Blobs that has nothing in it."""
+class FoldersConformance:
+    """clear."""
 
     async def test_to_clear_a_folder_is_to_delete_what_is_in_it_and_nothing_else(self, blobs: Blobs) -> None:
         inside = [await blobs.put(f"a/b/{name}", _stream(LARGE), content_type="a/b") for name in ("1", "2/3", "2/4/5")]
@@ -56,6 +59,10 @@ class BlobsConformance:
         await blobs.clear(folder)
 
         assert await _content(blobs, blob) == b"x"
+
+
+class ContentConformance:
+    """put, open and delete."""
 
     @pytest.mark.parametrize("content", CONTENTS)
     async def test_what_was_put_is_read_again(self, blobs: Blobs, content: bytes) -> None:
@@ -253,6 +260,10 @@ class BlobsConformance:
 
         assert await _refusal(blobs, blob) is BlobNotFound
         await blobs.delete(blob)
+
+
+class BlobsConformance(ContentConformance, FoldersConformance):
+    """Every test takes the fixture `blobs`, an open Blobs that has nothing in it."""
 
 
 async def _stream(*chunks: bytes) -> AsyncIterator[bytes]:

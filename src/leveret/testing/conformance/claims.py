@@ -77,6 +77,18 @@ class ClaimConformance:
         assert await store.get(prediction.id) == ended
         assert len(await whole_log(store, prediction.id)) == 3
 
+    async def test_a_message_that_names_another_model_than_its_record_claims_nothing(self, store: Store) -> None:
+        queued, run = await store.create(a_prediction()), await a_run(store)
+        other = replace(queued, model="acme/ocr")
+
+        assert await store.claim([other], worker="w1", lease=LONG) == [Finished()]
+        assert await store.claim([replace(other, id=run.id)], worker="w1", lease=LONG) == [Finished()]
+
+        assert await store.get(queued.id) == queued
+        assert await store.claim([queued], worker="w1", lease=LONG) == [Claimed(1)]
+        assert await store.models([queued.id, "nothing", run.id]) == ["local/echo", None, "local/echo"]
+        assert await store.models([]) == []
+
     async def test_what_was_canceled_in_the_queue_is_finished(self, store: Store) -> None:
         prediction = await store.create(a_prediction())
         await store.end(prediction.id, canceled())

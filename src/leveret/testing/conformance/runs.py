@@ -10,6 +10,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
+from leveret.core.blobs import output_key
 from leveret.core.events import Ending, Logs, Output, Progress, Reset, Started, name
 from leveret.core.ports import Claimed, Pulse, Running, Store
 from leveret.core.prediction import NULL, Blob, Status
@@ -159,7 +160,7 @@ class RunsConformance:
 
     async def test_a_run_succeeds_with_a_large_output(self, store: Store) -> None:
         run = await a_run(store)
-        blob = Blob(key="out/1", size=5_000_000, sha256="cd" * 32, content_type="image/png")
+        blob = Blob(key=output_key(run.id, run.attempt), size=5_000_000, sha256="cd" * 32, content_type="image/png")
 
         assert await settle(store, run, replace(succeeded(run, b'"data"'), output_blob=blob))
 

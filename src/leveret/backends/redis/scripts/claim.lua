@@ -1,18 +1,20 @@
 -- Take a run, unless it is in the hands of another worker that is alive.
--- Answers the attempt, how many before it are charged and the suspect; 0 (it has ended), -1 (another worker has it),
---   -2 (there is no record); when a cancel was requested so that it shall end, -3 (it waits) or -4 (its worker was
+-- Answers the attempt, how many before it are charged and the suspect; 0 (it has ended, or is of another model), -1
+--   (another worker has it), -2 (there is no record); when a cancel was requested so that it shall end, -3 (it waits) or -4 (its worker was
 --   lost); when no run is left, -5 (it waits) or -6 (its worker was lost) with the attempt and how many are charged;
 --   -7 with in how many ms it may be claimed; when a deadline has passed, -8 (it waits for its first run), -9 (for
 --   another one) or -10 (its worker was lost).
 -- What is over its account's limit of running ones is answered like what may be claimed later.
 -- KEYS: record, log, leases, outbox, waiting, lines, usage, and if it has a deadline: deadlines;
 --   and the one that the record names in `on_start`, if its webhook heeds that
--- ARGV: id, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
+-- ARGV: id, the model that its message names, worker, lease in ms, the status of what waits, the status of what runs, how many may be charged ('': any),
 --   the reset event in three parts between which its attempt and what is charged belong,
 --   the started event in two parts between which its attempt belongs,
 --   how many fields a reset deletes, their names..., the fields that a start sets, but for the attempt: name, value...,
 --   and if it has a deadline: in ms, until when its first run may begin and until when another one ('': for ever)
-local id, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(ARGV, 1, 11)
+local id, model, worker, lease, waits, runs, most, reset, reset_middle, reset_tail, started, started_tail = unpack(
+  ARGV, 1, 12
+)
 local status, attempt, holder, expiry, charged, canceling, suspect, due, owner, lane, ticket, on_start, cap = unpack(
   redis.call(
     'HMGET', KEYS[1], 'status', 'attempt', 'worker', 'lease', 'charged', 'canceling', 'suspect', 'due', 'owner', 'lane',
@@ -22,7 +24,7 @@ local status, attempt, holder, expiry, charged, canceling, suspect, due, owner, 
 if not status then
   return -2
 end
-if status ~= waits and status ~= runs then
+if status ~= waits and status ~= runs or string.match(owner, '^[^ ]+') ~= model then
   return 0
 end
 local time = redis.call('TIME')
@@ -71,9 +73,9 @@ if cap and status == waits then
   redis.call('HINCRBY', KEYS[7], account .. ' running', 1)
 end
 local events = {}
-local sets = 13 + tonumber(ARGV[12])
+local sets = 14 + tonumber(ARGV[13])
 if status == runs then
-  redis.call('HDEL', KEYS[1], 'appended', unpack(ARGV, 13, sets - 1))
+  redis.call('HDEL', KEYS[1], 'appended', unpack(ARGV, 14, sets - 1))
   redis.call('HSET', KEYS[1], 'charged', charged)
   events[1] = reset .. attempt .. reset_middle .. charged .. reset_tail
 elseif ticket then
