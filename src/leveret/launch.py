@@ -10,7 +10,7 @@ from functools import partial
 
 import uvicorn
 
-from leveret.backends import Backends, connect
+from leveret.backends import Backends, RemoteBackends, connect, connect_remotely
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.core.meters import Exposed, Meter
 from leveret.core.tracing import UNTRACED, Tracer
@@ -67,10 +67,9 @@ class Launcher:
         """Run until stopped. Raises UsageError."""
         async with AsyncExitStack() as stack:
             listener, probing = self._listeners(stack)
-            backends: Backends | None = None
+            backends: Backends | RemoteBackends | None = None
             async with self._connecting.block():
-                opening = connect(self._settings, patience=self._patience, meter=self._metrics)
-                backends = await stack.enter_async_context(opening)
+                backends = await self._connect(stack)
             if backends is not None:
                 await self._run(backends, listener, probing)
         if self._mistake is not None:
@@ -101,34 +100,45 @@ class Launcher:
             probing = stack.enter_context(listen(worker.health_host, worker.health_port, **names))
         return listener, probing
 
-    async def _run(self, backends: Backends, listener: socket.socket | None, probing: socket.socket | None) -> None:
+    async def _connect(self, stack: AsyncExitStack) -> Backends | RemoteBackends:
+        """A worker alone may have a gateway for its store."""
+        settings, meter = self._settings, self._metrics
+        if settings.remote and not self._gateway:
+            remotely = connect_remotely(settings, patience=self._patience, meter=meter)
+            return await stack.enter_async_context(remotely)
+        return await stack.enter_async_context(connect(settings, patience=self._patience, meter=meter))
+
+    async def _run(
+        self, backends: Backends | RemoteBackends, listener: socket.socket | None, probing: socket.socket | None
+    ) -> None:
         settings = self._settings
         replies = _replies(settings, backends, signed=self._asks)
         self._workers = [self._worker(target, backends, replies) for target in self._targets]
         for worker in self._workers:
             self._metrics.watch(worker.readings)
-        if listener is not None:
-            self._server = _server(settings, backends, self._metrics, self._tracer)
+        whole = backends if isinstance(backends, Backends) else None
+        if listener is not None and whole is not None:
+            self._server = _server(settings, whole, self._metrics, self._tracer)
             self.url = settings.gateway.base_url or address(listener)
         if self._stopping.is_set():
             return
-        if listener is not None:
-            self.open = await _admitted(settings.gateway, backends)
+        if listener is not None and whole is not None:
+            self.open = await _admitted(settings.gateway, whole)
         async with asyncio.TaskGroup() as background:
             replying = background.create_task(replies.run())
             async with asyncio.TaskGroup() as roles:
                 for worker in self._workers:
                     roles.create_task(self._work(worker))
                 tasks = [background.create_task(self._announce()), background.create_task(self._show(probing))]
-                if self._server is not None and listener is not None:
+                if self._server is not None and listener is not None and whole is not None:
                     roles.create_task(self._serve(self._server, listener))
-                    tasks.append(background.create_task(_sweeper(settings.sweeper, backends, replies).run()))
-                    telling = _tell(settings, backends, self._metrics, self._tracer, signed=self._asks)
+                    tasks.append(background.create_task(_sweeper(settings.sweeper, whole, replies).run()))
+                    telling = _tell(settings, whole, self._metrics, self._tracer, signed=self._asks)
                     tasks.append(background.create_task(telling))
                 roles.create_task(self._end(tasks))
             replying.cancel()
 
-    def _worker(self, target: str, backends: Backends, replies: Replies) -> Worker:
+    def _worker(self, target: str, backends: Backends | RemoteBackends, replies: Replies) -> Worker:
         return Worker(
             target=target,
             settings=self._settings.worker,
@@ -243,7 +253,10 @@ async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
     return True
 
 
-def _replies(settings: Settings, backends: Backends, *, signed: Callable[[], bool]) -> Replies:
+def _replies(settings: Settings, backends: Backends | RemoteBackends, *, signed: Callable[[], bool]) -> Replies:
+    if isinstance(backends, RemoteBackends):
+        remote = backends.store
+        return Replies(broker=backends.broker, store=remote, show=remote.show, hold=settings.sweeper.hold)
     links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
     views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url, signed=signed)
     return Replies(broker=backends.broker, store=backends.store, show=views.message, hold=settings.sweeper.hold)

@@ -265,12 +265,14 @@ async def serving(
     closing: asyncio.Event | None = None,
     retention: Retention | None = None,
     meter: Exposed = SILENT,
+    announced: Sequence[Card] = (ECHO,),
 ) -> AsyncIterator[Gateway]:
-    """A gateway over new backends in this folder, with the model `local/echo` announced."""
+    """A gateway over new backends in this folder, with the model `local/echo` announced, or those that are given."""
     async with open_database(folder / "leveret.db") as database:
         store, broker, blobs = Store(database, retention=retention), Broker(database), FileBlobs(folder / "blobs")
-        await store.announce(ECHO, worker="w1", lease=_LEASE)
-        await broker.declare(ECHO.model)
+        for card in announced:
+            await store.announce(card, worker="w1", lease=_LEASE)
+            await broker.declare(card.model)
         settings = settings or GatewaySettings()
         app = create_app(
             store=store,

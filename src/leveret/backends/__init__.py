@@ -1,4 +1,7 @@
-"""The backends: the only place that imports drivers. `connect` picks the whole family from the settings."""
+"""The backends: the only place that imports drivers. `connect` picks the whole family from the settings.
+
+`connect_remotely` is for workers that reach the broker and a gateway, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -16,6 +20,9 @@ from leveret.core.ports import Blobs, Queues, Store
 from leveret.core.retention import Retention
 from leveret.errors import InvalidSetting
 
+if TYPE_CHECKING:
+    from leveret.backends.gateway.store import RemoteStore
+
 
 class Backends(Struct, frozen=True):
     """One family: what fits together."""
@@ -25,18 +32,51 @@ class Backends(Struct, frozen=True):
     blobs: Blobs
 
 
+class RemoteBackends(Struct, frozen=True):
+    """What a worker needs, the store and the blobs through a gateway."""
+
+    broker: Queues
+    store: RemoteStore
+    blobs: Blobs
+
+
 @asynccontextmanager
 async def connect(settings: Settings, *, patience: float, meter: Meter = SILENT) -> AsyncIterator[Backends]:
     """The embedded family when no URL is set, otherwise RabbitMQ and Redis, even if they are away now.
 
     A call waits up to `patience` seconds for a store that is away. Raises InvalidSetting.
     """
+    if settings.remote:
+        reason = "only a worker can have a gateway for its store; this process needs the redis:// URL"
+        raise InvalidSetting(name="store_url", source="the settings", reason=reason)
     if settings.embedded:
         async with _embedded(settings) as backends:
             yield backends
     else:
         async with _distributed(settings, patience, meter) as backends:
             yield backends
+
+
+@asynccontextmanager
+async def connect_remotely(
+    settings: Settings, *, patience: float, meter: Meter = SILENT
+) -> AsyncIterator[RemoteBackends]:
+    """RabbitMQ and a gateway, even if they are away now. Raises InvalidSetting."""
+    from leveret.backends.gateway.blobs import RemoteBlobs  # noqa: PLC0415 - drivers are imported when chosen
+    from leveret.backends.gateway.connection import Connector  # noqa: PLC0415
+    from leveret.backends.gateway.store import open_store  # noqa: PLC0415
+    from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415
+
+    _check_broker(settings)
+    connector = Connector(settings.store_url, key=settings.store_key)
+    async with (
+        open_store(connector, patience=patience, meter=meter) as store,
+        open_broker(settings.broker_url, namespace=settings.namespace, meter=meter) as broker,
+    ):
+        try:
+            yield RemoteBackends(broker=broker, store=store, blobs=_shared(settings) or RemoteBlobs(connector))
+        finally:
+            connector.close()
 
 
 @asynccontextmanager
@@ -55,13 +95,10 @@ async def _embedded(settings: Settings) -> AsyncIterator[Backends]:
 @asynccontextmanager
 async def _distributed(settings: Settings, patience: float, meter: Meter) -> AsyncIterator[Backends]:
     from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415 - drivers are imported when chosen
-    from leveret.backends.rabbitmq.connection import hosts  # noqa: PLC0415
     from leveret.backends.redis.blobs import open_blobs  # noqa: PLC0415
     from leveret.backends.redis.store import open_store  # noqa: PLC0415
 
-    for url in settings.broker_url.split(","):
-        _check("broker_url", url.strip(), ("amqp://", "amqps://"))
-    hosts(settings.broker_url)  # before anything is connected
+    _check_broker(settings)
     _check("store_url", settings.store_url, ("redis://", "rediss://", "unix://"))
     keep = _retention(settings)
     async with (
@@ -106,6 +143,15 @@ def _folder(settings: Settings) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidSetting(name="data_dir", source="the settings", reason=f"{folder} cannot be written to")
     return folder
+
+
+def _check_broker(settings: Settings) -> None:
+    """Before anything is connected."""
+    from leveret.backends.rabbitmq.connection import hosts  # noqa: PLC0415 - drivers are imported when chosen
+
+    for url in settings.broker_url.split(","):
+        _check("broker_url", url.strip(), ("amqp://", "amqps://"))
+    hosts(settings.broker_url)
 
 
 def _check(name: str, url: str, schemes: tuple[str, ...]) -> None:

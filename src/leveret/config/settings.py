@@ -22,7 +22,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set; frozen once it is built."""
 
     broker_url: Annotated[str, Meta(description="amqp:// URLs, separated by commas; empty: embedded")] = ""
-    store_url: Annotated[str, Meta(description="redis:// URL; empty: embedded")] = ""
+    store_url: Annotated[
+        str, Meta(description="redis:// URL, or for a worker the https:// URL of a gateway; empty: embedded")
+    ] = ""
+    store_key: Annotated[str, Meta(description="API key with which a worker asks the gateway at store_url")] = ""
     data_dir: Annotated[str, Meta(description="folder of the embedded database and of its large values")] = ".leveret"
     blobs_dir: Annotated[
         str, Meta(description="folder that all processes share, for large values; empty: the store keeps them")
@@ -52,3 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def embedded(self) -> bool:
         """Whether everything runs in one process on one SQLite file."""
         return not self.broker_url and not self.store_url
+
+    @property
+    def remote(self) -> bool:
+        """Whether the store is asked through a gateway, as a worker may."""
+        return self.store_url.startswith(("http://", "https://"))

@@ -50,6 +50,11 @@ class ApiKey(Struct, frozen=True, kw_only=True):
         """By what people call it."""
         return self.digest[:12]
 
+    @property
+    def models(self) -> frozenset[str]:
+        """Those that a worker with it may serve."""
+        return frozenset(one.removeprefix(_WORKER) for one in self.scopes if one.startswith(_WORKER))
+
     def valid(self, *, at: float) -> bool:
         """Whether it can be used at this time."""
         return self.expires_at is None or at < self.expires_at

@@ -42,6 +42,11 @@ def decode(body: bytes) -> Prediction:
         prediction = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(what="message", reason=str(error)) from error
+    return checked(prediction)
+
+
+def checked(prediction: Prediction) -> Prediction:
+    """The prediction as it was submitted. Raises Undecodable if it is none that could be recorded."""
     if not PREDICTION_ID.fullmatch(prediction.id):
         raise Undecodable(what="message", reason="`id` must be 1 to 64 letters, digits, '_' or '-'")
     if not MODEL_NAME.fullmatch(prediction.model):

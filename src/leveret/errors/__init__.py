@@ -12,6 +12,7 @@ LeveretError
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InputUnreadable      a file in an input, or the input itself, that cannot be had
 ├── InvalidOutput        a model returned what cannot be passed on
+├── RunOver              a run whose output cannot be changed
 ├── IllegalTransition    a change that the lifecycle does not allow
 ├── DataRemoved          what is no longer kept
 ├── NotRetriable         a dead letter that asks for no prediction
@@ -71,6 +72,7 @@ from leveret.errors.predictions import (
     InputRemoved,
     NotEnded,
     NotRetriable,
+    RunOver,
     Undecodable,
 )
 from leveret.errors.requests import (
@@ -158,6 +160,7 @@ __all__ = [
     "PublishUnconfirmed",
     "QueueRefused",
     "RateExceeded",
+    "RunOver",
     "ScopeMissing",
     "SetupFailed",
     "StillRunning",

@@ -28,6 +28,14 @@ class DataRemoved(LeveretError):
     message = "the prediction {prediction_id!r} has ended and its data was removed; submit it again if you need it"
 
 
+class RunOver(LeveretError):
+    """A run that is not under way, or whose output is settled."""
+
+    code = "run_over"
+    status = 409
+    message = "run {attempt} of the prediction {prediction_id!r} is not under way, so its output stays as it is"
+
+
 class NotRetriable(LeveretError):
     """A dead letter that asks for no prediction."""
 

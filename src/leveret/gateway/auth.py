@@ -26,6 +26,9 @@ PERIOD: Final = 5.0
 _MOST: Final = 10_000
 """How many keys, and how many that are none, it remembers."""
 
+WORKERS: Final = "/worker/"
+"""What the paths begin with at which a worker needs a key of its own."""
+
 _OPEN: Final = ("/health/", "/docs")
 _DOCUMENTS: Final = frozenset({"/openapi.json", "/asyncapi.json"})
 _MODELS: Final = "/admin/v1/models/"
@@ -93,6 +96,14 @@ class Keyring:
         self._used[key.digest] = time.time()
         return Identity(key.account)
 
+    async def worker(self, authorization: str) -> Identity:
+        """The worker whose request this is. It needs a key even where nobody else does. Raises what `identify` does."""
+        key = await self._key(authorization)
+        if not key.models:
+            raise ScopeMissing(scope="worker:owner/name")
+        self._used[key.digest] = time.time()
+        return Identity(key.account, models=key.models)
+
     async def _key(self, authorization: str) -> ApiKey:
         kind, _, given = authorization.partition(" ")
         if kind.lower() not in ("bearer", "token") or not given:
@@ -132,7 +143,10 @@ class Auth:
         method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit
         try:
             authorization = Headers(scope=scope).get("authorization", "")
-            scope[IN_SCOPE] = await self._keyring.identify(authorization, needed(method, scope["path"]))
+            if scope["path"].startswith(WORKERS):
+                scope[IN_SCOPE] = await self._keyring.worker(authorization)
+            else:
+                scope[IN_SCOPE] = await self._keyring.identify(authorization, needed(method, scope["path"]))
         except LeveretError as error:
             if scope["type"] == "http":
                 raise

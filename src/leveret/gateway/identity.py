@@ -15,10 +15,11 @@ IN_SCOPE: Final = "leveret.identity"
 
 
 class Identity(Struct, frozen=True):
-    """An account; `everything` may be seen where no keys are asked for."""
+    """An account; `everything` may be seen where no keys are asked for. A worker's key is for its `models`."""
 
     account: str
     everything: bool = False
+    models: frozenset[str] = frozenset()
 
     def owns(self, prediction: Prediction) -> bool:
         """Whether it may know of the prediction."""

@@ -11,7 +11,19 @@ from leveret.config import GatewaySettings, LimitSettings
 from leveret.core import ports
 from leveret.core.hooks import Hooks
 from leveret.core.meters import Exposed
-from leveret.core.ports import Blobs, Expiry, Files, Letters, Lines, Predictions, Queues, Registry, Runs, Secrets
+from leveret.core.ports import (
+    Blobs,
+    Expiry,
+    Files,
+    Letters,
+    Lines,
+    Models,
+    Predictions,
+    Queues,
+    Registry,
+    Runs,
+    Secrets,
+)
 from leveret.core.tracing import Tracer
 from leveret.erasure import Erasure
 from leveret.gateway.auth import Keyring
@@ -39,6 +51,8 @@ class GatewayStore(
     Secrets,
     Hooks,
     Lines,
+    Models,
+    ports.Replies,
     ports.ApiKeys,
     ports.Accounts,
     Outbox,

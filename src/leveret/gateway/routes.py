@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from leveret.core.worker_api import BLOBS, CALLS
 from leveret.errors import UpgradeRequired
 from leveret.gateway import reference
 from leveret.gateway.account import account, hardware
@@ -31,6 +32,9 @@ from leveret.gateway.socket.operations import Operations
 from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Submit
 from leveret.gateway.webhooks.pages import WebhookPages
+from leveret.gateway.worker_api.calls import WorkerCalls
+from leveret.gateway.worker_api.ownership import Ownership
+from leveret.gateway.worker_api.values import LargeValues
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -60,6 +64,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         *_prediction_routes(parts, submit, predictions),
         *_socket_routes(parts, submit, predictions),
         *_model_routes(parts),
+        *_worker_routes(parts),
         *_file_routes(parts),
         *_webhook_routes(parts),
         *_admin_routes(parts),
@@ -123,6 +128,17 @@ def _model_routes(parts: Parts) -> list[Route]:
         parts.at("/v1/models", models.search, method="QUERY"),
         parts.at("/v1/deployments/{owner}/{name}", deployments.get),
         parts.at("/v1/deployments", deployments.list),
+    ]
+
+
+def _worker_routes(parts: Parts) -> list[Route]:
+    calls = WorkerCalls(store=parts.store, ownership=Ownership(parts.store), views=parts.views)
+    values = LargeValues(store=parts.store, files=parts.store, blobs=parts.blobs, largest=parts.settings.max_upload)
+    return [
+        parts.at(CALLS, calls.post, method="POST"),
+        parts.at(BLOBS, values.get),
+        parts.at(BLOBS, values.put, method="PUT"),
+        parts.at(BLOBS, values.delete, method="DELETE"),
     ]
 
 

@@ -29,7 +29,7 @@ from leveret.core.meters import Meter, Phase
 from leveret.core.outcome import Crashed, HandedBack, Overran, Returned, Stopped
 from leveret.core.places import Places
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
-from leveret.core.prediction import Means, Prediction
+from leveret.core.prediction import Blob, Means, Prediction
 from leveret.core.retry import Again, Finish, Verdict
 from leveret.core.streams import once
 from leveret.core.tracing import Tracer
@@ -285,12 +285,15 @@ class Executor:
 
     async def _store(self, end: Ended, *, at: float) -> Judged:
         assert isinstance(end.outcome, Returned)  # noqa: S101 - nothing else is large
-        key, held = output_key(end.id, end.attempt), self._hand.of(end.id)
+        key, held, output = output_key(end.id, end.attempt), self._hand.of(end.id), end.outcome.output
         try:
-            blob = await self._blobs.put(key, once(end.outcome.output), content_type=CONTENT_TYPE)
+            blob = await self._insist(lambda: self._put(key, output))
         except LeveretError as error:
             return held, Again(uncharged(held, str(error), at=at, delay=OUTAGE_DELAY))
         return held, Finish(Succeeded(at, end.attempt, output_blob=blob))
+
+    async def _put(self, key: str, output: bytes) -> Blob:
+        return await self._blobs.put(key, once(output), content_type=CONTENT_TYPE)
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
         return judge(self._hand.of(end.id), end, at=at, worker=self._hand.worker)

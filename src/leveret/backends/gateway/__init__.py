@@ -1,0 +1,1 @@
+"""The store and the blobs of a worker that reaches neither, but a gateway."""
