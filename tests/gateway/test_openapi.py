@@ -19,6 +19,7 @@ from leveret.gateway.app import create_app
 from leveret.gateway.files import operations as files
 from leveret.gateway.operations import OPERATIONS
 from leveret.gateway.webhooks import operations as webhooks
+from leveret.gateway.worker_api import operations as workers
 from tests.gateway.served import ECHO, Gateway
 from tests.gateway.test_models import TREE
 
@@ -118,7 +119,7 @@ async def test_every_endpoint_is_described_and_nothing_else(gateway: Gateway) ->
     routes = [route for route in app.routes if isinstance(route, Route)]
     served = {(method.lower(), route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
 
-    everything = (*OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS)
+    everything = (*OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS, *workers.OPERATIONS)
     described = {(operation.method, operation.path) for operation in everything}
     pages = {("get", "/docs"), ("get", "/docs/{name}")}  # for people
     assert served == described | pages | {("query", "/v1/models")}  # OpenAPI 3.1 has no place for this method

@@ -33,6 +33,7 @@ from leveret.gateway.predictions import PredictionPage
 from leveret.gateway.schemas import Schema, components, of_structs
 from leveret.gateway.views import PredictionView, Views
 from leveret.gateway.webhooks import operations as webhooks
+from leveret.gateway.worker_api import operations as workers
 
 _SENT: Final = (
     *(PredictionView, PredictionPage, ModelView, ModelPage, VersionView, VersionPage, DeploymentView, DeploymentPage),
@@ -69,7 +70,9 @@ def document(served: Sequence[Served], *, base_url: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "servers": [{"url": base_url}],
-        "paths": paths([*own, *OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS]),
+        "paths": paths(
+            [*own, *OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS, *workers.OPERATIONS]
+        ),
         "components": {
             "schemas": {**of_structs(_SENT), **_model_schemas(served, names)},
             "parameters": PARAMETERS,

@@ -58,6 +58,12 @@ PARAMETERS: Final[Schema] = {
         "for how many seconds what waits now may wait for its run",
         {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6, "default": TARGET_WAIT},
     ),
+    "blob_key": _parameter("query", "key", "where the value is kept", _TEXT),
+    "blob_type": _parameter("query", "type", "its content type", _TEXT),
+    "blob_size": _parameter("query", "size", "how many bytes it has", _NUMBER),
+    "blob_sha256": _parameter("query", "sha256", "its SHA-256 in hex", {"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+    "blob_start": _parameter("query", "start", "from which byte on", _NUMBER),
+    "blob_length": _parameter("query", "length", "how many bytes", _NUMBER),
     "after": _parameter("query", "after", "number of the last entry that is known", _NUMBER),
     "last_event_id": _parameter("header", "Last-Event-ID", "the same, as browsers send it; goes first", _TEXT),
 }
