@@ -22,12 +22,17 @@ class Load:
     model: str
     count: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
+    key: str = ""
+
+    def _client(self) -> httpx2.AsyncClient:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return httpx2.AsyncClient(base_url=self.base_url, timeout=20, headers=headers)
 
     async def submit(self, *, disturb: Callable[[], Awaitable[None]]) -> None:
         """Submit everything; when half is accepted, `disturb` runs beside it."""
         numbers = iter(range(self.count))
         half = asyncio.Event()
-        async with httpx2.AsyncClient(base_url=self.base_url, timeout=20) as client, asyncio.TaskGroup() as group:
+        async with self._client() as client, asyncio.TaskGroup() as group:
             for _ in range(SUBMITTERS):
                 group.create_task(self._submit_some(client, numbers, half))
             await half.wait()
@@ -36,7 +41,7 @@ class Load:
     async def steadily(self, rate: float, *, disturb: Callable[[], Coroutine[None, None, None]]) -> None:
         """Submit so many in a second for as long as `disturb` takes."""
         numbers = itertools.count()
-        async with httpx2.AsyncClient(base_url=self.base_url, timeout=20) as client, asyncio.TaskGroup() as group:
+        async with self._client() as client, asyncio.TaskGroup() as group:
             disturbing = group.create_task(disturb())
             while not disturbing.done():
                 group.create_task(self._submit_one(client, next(numbers)))
@@ -47,7 +52,7 @@ class Load:
 
         Every one has succeeded with its own result, and its log says so exactly once.
         """
-        async with asyncio.timeout(patience), httpx2.AsyncClient(base_url=self.base_url, timeout=20) as client:
+        async with asyncio.timeout(patience), self._client() as client:
             waiting = list(self.accepted)
             while waiting:
                 states = await self._states(client, waiting)
