@@ -18,7 +18,7 @@ from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, Unavailable, UsageError
 from leveret.gateway.app import create_app
 from leveret.gateway.files.links import Links
-from leveret.gateway.server import server_config
+from leveret.gateway.server import probe_config, server_config
 from leveret.gateway.views import Views
 from leveret.listening import address, listen
 from leveret.observe.metrics import Metrics
@@ -179,8 +179,7 @@ class Launcher:
         if listener is None:
             return
         probes = Probes(workers=[worker.wrong for worker in self._workers], meter=self._metrics)
-        config = uvicorn.Config(probes, http="httptools", lifespan="off", access_log=False, log_config=None)
-        await _Server(config, closing=asyncio.Event()).serve(sockets=[listener])
+        await _Server(probe_config(probes), closing=asyncio.Event()).serve(sockets=[listener])
 
     async def _announce(self) -> None:
         for worker in self._workers:

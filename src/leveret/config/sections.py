@@ -27,6 +27,21 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_upload: Annotated[Bytes, Meta(description="largest file that clients may put here, in bytes")] = (
         1024 * 1024 * 1024
     )
+    max_head: Annotated[Bytes, Meta(description="largest head of a request, its address and headers, in bytes")] = (
+        64 * 1024
+    )
+    max_connections: Annotated[
+        int, Meta(ge=0, description="connections at once; 0: three fourths of the files that the process may open")
+    ] = 0
+    head_timeout: Annotated[Seconds, Meta(description="seconds that a client may take for the head of a request")] = (
+        10.0
+    )
+    body_timeout: Annotated[
+        Seconds, Meta(description="seconds within which more of a body, or of a socket's message, has to come")
+    ] = 20.0
+    reading_timeout: Annotated[
+        Seconds, Meta(description="seconds within which a client has to take more of what it is sent")
+    ] = 60.0
     url_lifetime: Annotated[Seconds, Meta(description="seconds that a link to a file can be used, at least")] = 3600.0
     max_wait: Annotated[Seconds, Meta(description="longest `Prefer: wait`, in seconds")] = 60.0
     keep_alive: Annotated[Seconds, Meta(description="seconds between signs of life on a silent stream or socket")] = (

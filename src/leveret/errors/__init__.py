@@ -5,9 +5,10 @@ LeveretError
 │                        DeadLetterNotFound · UploadNotFound · WebhookNotFound · NoReplyQueue
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · LinkRefused ·
 │                        MethodNotAllowed · UrlForbidden · InvalidIdempotencyKey · IdempotencyMismatch ·
-│                        UpgradeRequired · TooManyWatches · TooDeep · Unauthenticated · ScopeMissing · KeyNotFound
+│                        UpgradeRequired · TooManyWatches · TooDeep · Unauthenticated · ScopeMissing · KeyNotFound ·
+│                        HeadTooLarge · UrlTooLong · RequestTimeout · UnsupportedEncoding
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
-│                        GatewayUnreachable · HostUnresolved · Overloaded
+│                        GatewayUnreachable · HostUnresolved · Overloaded · TooManyConnections
 ├── LimitReached         RateExceeded · TooManyQueued
 ├── BlobDamaged          a stored value that is not what was put there
 ├── InputUnreadable      a file in an input, or the input itself, that cannot be had
@@ -78,6 +79,7 @@ from leveret.errors.predictions import (
 from leveret.errors.requests import (
     BadRequest,
     BodyTooLarge,
+    HeadTooLarge,
     IdempotencyMismatch,
     InvalidIdempotencyKey,
     InvalidInput,
@@ -86,12 +88,15 @@ from leveret.errors.requests import (
     LinkRefused,
     MalformedJson,
     MethodNotAllowed,
+    RequestTimeout,
     ScopeMissing,
     TooDeep,
     TooManyWatches,
     Unauthenticated,
+    UnsupportedEncoding,
     UpgradeRequired,
     UrlForbidden,
+    UrlTooLong,
 )
 from leveret.errors.root import (
     LeveretError,
@@ -104,6 +109,7 @@ from leveret.errors.unavailable import (
     PublishUnconfirmed,
     QueueRefused,
     StoreUnavailable,
+    TooManyConnections,
     Unavailable,
 )
 from leveret.errors.usage import (
@@ -130,6 +136,7 @@ __all__ = [
     "DuplicateModel",
     "GatewayRefused",
     "GatewayUnreachable",
+    "HeadTooLarge",
     "HostUnresolved",
     "IdempotencyMismatch",
     "IllegalTransition",
@@ -160,6 +167,7 @@ __all__ = [
     "PublishUnconfirmed",
     "QueueRefused",
     "RateExceeded",
+    "RequestTimeout",
     "RunOver",
     "ScopeMissing",
     "SetupFailed",
@@ -167,15 +175,18 @@ __all__ = [
     "StoreUnavailable",
     "StreamReset",
     "TooDeep",
+    "TooManyConnections",
     "TooManyQueued",
     "TooManyWatches",
     "Unauthenticated",
     "Unavailable",
     "Undecodable",
     "Unhealthy",
+    "UnsupportedEncoding",
     "UpgradeRequired",
     "UploadNotFound",
     "UrlForbidden",
+    "UrlTooLong",
     "UsageError",
     "VersionNotFound",
     "WebhookNotFound",

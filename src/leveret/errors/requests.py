@@ -43,6 +43,38 @@ class BodyTooLarge(BadRequest):
     message = "the body is larger than the {limit} bytes this gateway takes; send less, or raise {setting}"
 
 
+class HeadTooLarge(BadRequest):
+    """The address, the headers or the trailers of the request are more than this gateway takes."""
+
+    code = "head_too_large"
+    status = 431
+    message = "the request has more than {limit} bytes, or too many lines, of headers; send fewer and shorter ones"
+
+
+class UrlTooLong(BadRequest):
+    """The address in the request is longer than this gateway takes."""
+
+    code = "url_too_long"
+    status = 414
+    message = "the address is longer than {limit} bytes; send what is long in the body"
+
+
+class RequestTimeout(BadRequest):
+    """The request has not come in time."""
+
+    code = "request_timeout"
+    status = 408
+    message = "the {part} of the request did not come in time; send it again, without pauses"
+
+
+class UnsupportedEncoding(BadRequest):
+    """The body is compressed, or coded in another way."""
+
+    code = "unsupported_encoding"
+    status = 415
+    message = "this gateway takes no body that is coded as {encoding!r}; send it as it is, and not compressed"
+
+
 class TooDeep(BadRequest):
     """The JSON of the body is nested more deeply than this gateway takes."""
 

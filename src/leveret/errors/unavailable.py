@@ -44,6 +44,13 @@ class Overloaded(Unavailable):
     )
 
 
+class TooManyConnections(Unavailable):
+    """As many clients are connected as may be."""
+
+    code = "too_many_connections"
+    message = "this gateway has {limit} connections, as many as it may; try again in a few seconds"
+
+
 class PublishUnconfirmed(Unavailable):
     """The connection broke before the broker confirmed: the message may or may not be queued."""
 

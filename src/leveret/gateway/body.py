@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from leveret.errors import BodyTooLarge, InvalidRequest, MalformedJson
+from leveret.errors import BodyTooLarge, InvalidRequest, MalformedJson, UnsupportedEncoding
 
 T = TypeVar("T")
 
@@ -17,7 +17,8 @@ _LONE_SURROGATE: Final = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-
 
 
 async def read(request: Request, *, limit: int) -> bytes:
-    """The body. Raises BodyTooLarge as soon as it is known to be larger than `limit` bytes."""
+    """The body. Raises UnsupportedEncoding, or BodyTooLarge as soon as it is known to have more than `limit` bytes."""
+    check_encoding(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
         raise BodyTooLarge(limit=limit, setting="gateway.max_body")
@@ -33,6 +34,13 @@ async def read(request: Request, *, limit: int) -> bytes:
         if size > limit:
             raise BodyTooLarge(limit=limit, setting="gateway.max_body")
     return b"".join(chunks)
+
+
+def check_encoding(request: Request) -> None:
+    """Raises UnsupportedEncoding: what is compressed could become as large as it likes."""
+    encoding = request.headers.get("content-encoding", "")
+    if encoding.lower() not in ("", "identity"):
+        raise UnsupportedEncoding(encoding=encoding)
 
 
 def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:

@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from leveret.errors import InvalidRequest
+from leveret.errors import BodyTooLarge, InvalidRequest
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -47,15 +47,15 @@ _Event: TypeAlias = "Part | bytes | _End"
 class Form:
     """The form of one request."""
 
-    def __init__(self, request: Request) -> None:
-        """Raises InvalidRequest if it has none."""
+    def __init__(self, request: Request, *, limit: int, setting: str) -> None:
+        """It may have `limit` bytes in all, as `setting` says. Raises InvalidRequest if it has no form."""
         kind, options = parse_options_header(request.headers.get("content-type"))
         boundary = options.get(b"boundary")
         if kind.decode("latin-1") != MEDIA_TYPE or not boundary:
             raise InvalidRequest(reason=f"send the file as {MEDIA_TYPE}, in a part of the name `content`")
         self.fields: dict[str, bytes] = {}
         self._file = ""
-        self._events = _events(request.stream(), boundary)
+        self._events = _events(_bounded(request.stream(), limit=limit, setting=setting), boundary)
 
     async def file(self, name: str) -> Part:
         """Read on to where the file of this name begins. Raises InvalidRequest if there is none."""
@@ -96,6 +96,16 @@ class Form:
                 reason=f"the form has two parts of the name `{part.name}`, or more than {MOST_FIELDS} fields"
             )
         self.fields[part.name] = bytes(value)
+
+
+async def _bounded(stream: AsyncIterator[bytes], *, limit: int, setting: str) -> AsyncGenerator[bytes, None]:
+    """The same bytes. Raises BodyTooLarge as soon as there are more than `limit`, wherever in the form they stand."""
+    size = 0
+    async for chunk in stream:
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(limit=limit, setting=setting)
+        yield chunk
 
 
 async def _events(stream: AsyncIterator[bytes], boundary: bytes) -> AsyncGenerator[_Event, None]:

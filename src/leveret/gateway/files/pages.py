@@ -21,6 +21,7 @@ from leveret.core.prediction import Blob, new_id
 from leveret.core.uploads import LIFETIME, UPLOAD_ID, Upload, key
 from leveret.errors import BodyTooLarge, InvalidRequest, LeveretError, UploadNotFound
 from leveret.gateway.account import of
+from leveret.gateway.body import check_encoding
 from leveret.gateway.files.downloads import UNKNOWN, content_type
 from leveret.gateway.files.links import Links
 from leveret.gateway.files.multipart import Form, Part
@@ -90,10 +91,11 @@ class FilePages:
 
     async def create(self, request: Request) -> Response:
         """Keep the file of a form, which is stored as it comes."""
+        check_encoding(request)
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and len(declared) < 20 and int(declared) > self._largest + _AROUND:
             raise BodyTooLarge(limit=self._largest, setting=_SETTING)
-        form = Form(request)
+        form = Form(request, limit=self._largest + _AROUND, setting=_SETTING)
         part = await form.file("content")
         now = time.time()
         upload_id = new_id(now, os.urandom(10))
