@@ -90,12 +90,17 @@ class Wire:
             return False
         return True
 
+    def hear(self) -> bytes:
+        """What the server says next: nothing once it has hung up."""
+        with suppress(ConnectionError):
+            return self.socket.recv(1 << 16)
+        return b""
+
     def read(self) -> bytes:
         """Everything up to the end, which the server must make."""
         found = bytearray()
-        with suppress(ConnectionError):
-            while piece := self.socket.recv(1 << 16):
-                found += piece
+        while piece := self.hear():
+            found += piece
         return bytes(found)
 
     def answer(self) -> Answer:
@@ -139,6 +144,16 @@ class Victim:
     def files(self) -> int:
         return self._process.num_fds()
 
+    def connections(self) -> int:
+        """How many clients are connected."""
+        found = self._process.net_connections("tcp")
+        return len([one for one in found if one.status == psutil.CONN_ESTABLISHED and one.laddr.port == self.port])
+
+    def uploading(self) -> int:
+        """How many files there are of uploads that are not complete."""
+        kept = (self.folder / ".leveret").rglob(".*")
+        return len([path for path in kept if path.is_file()])
+
     def memory(self) -> int:
         """In bytes; from now on the peak is measured anew."""
         Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
@@ -160,7 +175,7 @@ class Victim:
         file = self.client.post("/v1/files", files={"content": ("a.txt", b"x" * 1_000_000)}).json()
         assert "succeeded" == self.run("size", {"file": file["urls"]["get"]}).json()["status"]
         assert 200 == self.client.get(file["urls"]["download"]).status_code
-        poured = self.run("pour", {"count": 100}).json()
+        poured = self.run("pour", {"count": 20_000}).json()
         assert 200 == self.client.get(f"/v1/predictions/{poured['id']}/events").status_code
         assert 200 == self.client.get("/openapi.json").status_code
         assert 422 == self.client.post("/v1/predictions", json={}).status_code

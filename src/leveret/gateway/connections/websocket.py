@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from asyncio.transports import BaseTransport
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -45,16 +46,20 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
-        """A message is complete."""
+        """A message is complete. One that is no text is no trouble of ours, and nothing for the log."""
         self._messages += 1
-        super().send_receive_event_to_app()
+        if self.curr_msg_data_type == "text" and not _is_text(self.frames):
+            self.frames = []
+            self._fail(CloseCode.INVALID_DATA, "a text is not UTF-8")
+        else:
+            super().send_receive_event_to_app()
 
     def handle_cont(self, event: Frame) -> None:
         """A further fragment."""
         if len(self.frames) < MOST_FRAGMENTS:
             super().handle_cont(event)
         elif not self.close_sent:
-            self._fail(f"a message has more than {MOST_FRAGMENTS} fragments")
+            self._fail(CloseCode.POLICY_VIOLATION, f"a message has more than {MOST_FRAGMENTS} fragments")
 
     def handle_ping(self) -> None:
         """Answer it, if the client reads: of several pings only the last one must be (RFC 6455, 5.5.3)."""
@@ -78,8 +83,18 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if part is Part.READING or self.close_sent:
             self.transport.abort()
         else:
-            self._fail("the rest of a message did not come in time")
+            self._fail(CloseCode.POLICY_VIOLATION, "the rest of a message did not come in time")
 
-    def _fail(self, reason: str) -> None:
-        self.conn.fail(CloseCode.POLICY_VIOLATION, reason)
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.conn.fail(code, reason)
         self.handle_parser_exception()
+
+
+def _is_text(fragments: Sequence[bytes]) -> bool:
+    if all(map(bytes.isascii, fragments)):
+        return True
+    try:
+        b"".join(fragments).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
