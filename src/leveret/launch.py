@@ -119,7 +119,8 @@ class Launcher:
         whole = backends if isinstance(backends, Backends) else None
         if listener is not None and whole is not None:
             self._server = _server(settings, whole, self._metrics, self._tracer)
-            self.url = settings.gateway.base_url or address(listener)
+            scheme = "https" if settings.gateway.tls.any else "http"
+            self.url = settings.gateway.base_url or address(listener, scheme=scheme)
         if self._stopping.is_set():
             return
         if listener is not None and whole is not None:

@@ -75,7 +75,7 @@ class Site:
             "worker",
             f"models.py:{model}",
             folder=self.folder,
-            environment={**environment, "LEVERET_STORE_KEY": key, "LEVERET_LOG_LEVEL": "debug"},
+            environment={**environment, "LEVERET_STORE_TOKEN": key, "LEVERET_LOG_LEVEL": "debug"},
         )
         return self._stack.enter_context(program)
 
@@ -136,7 +136,7 @@ def test_a_worker_whose_key_is_for_another_model_says_so_and_ends(site: Site) ->
 
 
 def test_a_gateway_cannot_have_a_gateway_for_its_store(site: Site) -> None:
-    environment = {**site.environment, "LEVERET_STORE_URL": site.url, "LEVERET_STORE_KEY": site.key}
+    environment = {**site.environment, "LEVERET_STORE_URL": site.url, "LEVERET_STORE_TOKEN": site.key}
     line = ("gateway", "--port", str(free_port()))
     with Program(*line, folder=site.folder, environment=environment) as gateway:
         assert 2 == gateway.process.wait(60)

@@ -68,10 +68,12 @@ async def connect_remotely(
     from leveret.backends.rabbitmq.broker import open_broker  # noqa: PLC0415
 
     _check_broker(settings)
-    connector = Connector(settings.store_url, key=settings.store_key)
+    connector = Connector(settings.store_url, key=settings.store_token, files=settings.store_tls)
     async with (
         open_store(connector, patience=patience, meter=meter) as store,
-        open_broker(settings.broker_url, namespace=settings.namespace, meter=meter) as broker,
+        open_broker(
+            settings.broker_url, namespace=settings.namespace, meter=meter, files=settings.broker_tls
+        ) as broker,
     ):
         try:
             yield RemoteBackends(broker=broker, store=store, blobs=_shared(settings) or RemoteBlobs(connector))
@@ -103,10 +105,17 @@ async def _distributed(settings: Settings, patience: float, meter: Meter) -> Asy
     keep = _retention(settings)
     async with (
         open_store(
-            settings.store_url, namespace=settings.namespace, patience=patience, retention=keep, meter=meter
+            settings.store_url,
+            namespace=settings.namespace,
+            patience=patience,
+            retention=keep,
+            meter=meter,
+            files=settings.store_tls,
         ) as store,
-        open_broker(settings.broker_url, namespace=settings.namespace, meter=meter) as broker,
-        open_blobs(settings.store_url, namespace=settings.namespace) as blobs,
+        open_broker(
+            settings.broker_url, namespace=settings.namespace, meter=meter, files=settings.broker_tls
+        ) as broker,
+        open_blobs(settings.store_url, namespace=settings.namespace, files=settings.store_tls) as blobs,
     ):
         yield Backends(broker=broker, store=store, blobs=_shared(settings) or blobs)
 
@@ -151,7 +160,7 @@ def _check_broker(settings: Settings) -> None:
 
     for url in settings.broker_url.split(","):
         _check("broker_url", url.strip(), ("amqp://", "amqps://"))
-    hosts(settings.broker_url)
+    hosts(settings.broker_url, settings.broker_tls)
 
 
 def _check(name: str, url: str, schemes: tuple[str, ...]) -> None:

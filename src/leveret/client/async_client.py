@@ -17,6 +17,7 @@ from leveret.client.following import Following, Outputs, void
 from leveret.client.options import Options
 from leveret.client.prediction import JSON, Prediction
 from leveret.client.transports import Address, Looping
+from leveret.client.trust import Certificate, Trust
 from leveret.core.events import Entry
 from leveret.core.prediction import Status
 
@@ -25,13 +26,24 @@ class AsyncClient:
     """A client of the gateway at `base_url`, otherwise at LEVERET_URL. Every task of one event loop may share it.
 
     `token`, otherwise LEVERET_TOKEN, is sent to that gateway alone. An answer may take `timeout` seconds; what fails
-    for a reason that may pass is tried again for up to `patience` seconds.
+    for a reason that may pass is tried again for up to `patience` seconds. A gateway at https:// is
+    believed if the CA in the file `ca`, otherwise in LEVERET_CA, has signed its certificate; without any, the system's
+    CAs are asked. It is shown `certificate`, a file or a pair of them with the key, otherwise LEVERET_CERTIFICATE and
+    LEVERET_KEY.
     """
 
     def __init__(
-        self, base_url: str | None = None, *, token: str | None = None, timeout: float = 60.0, patience: float = 30.0
+        self,
+        base_url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = 60.0,
+        patience: float = 30.0,
+        ca: str | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
-        address = Address.found(base_url, token=token, timeout=timeout)
+        trust = Trust.found(ca=ca, certificate=certificate)
+        address = Address.found(base_url, token=token, timeout=timeout, trust=trust)
         self._transport = Looping(address)
         self._api = Api(Caller(self._transport, url=address.url, patience=patience, jitter=random.random))
 

@@ -13,6 +13,7 @@ import httpx2
 from msgspec import Struct
 
 from leveret.client.exchange import Answer, Lost, Opened, Request
+from leveret.client.trust import Trust, ended_early, refuse
 from leveret.config import GATEWAY_URL
 from leveret.errors import InvalidRequest, InvalidSetting, LeveretError
 
@@ -30,12 +31,13 @@ class Address(Struct, frozen=True):
     url: str
     token: str | None
     timeout: float
+    trust: Trust
 
     @classmethod
-    def found(cls, url: str | None, *, token: str | None, timeout: float) -> Address:
+    def found(cls, url: str | None, *, token: str | None, timeout: float, trust: Trust) -> Address:
         """The address as the arguments say it, or else the environment."""
         url = url or os.environ.get("LEVERET_URL") or GATEWAY_URL
-        return cls(url.rstrip("/"), token or os.environ.get("LEVERET_TOKEN"), timeout)
+        return cls(url.rstrip("/"), token or os.environ.get("LEVERET_TOKEN"), timeout, trust)
 
     def built(
         self,
@@ -65,10 +67,11 @@ class Address(Struct, frozen=True):
         )
 
     def lost(self, request: Request, error: httpx2.HTTPError) -> Lost:
-        """What the error means. Raises InvalidSetting or InvalidRequest, if it is a mistake."""
+        """What the error means. Raises InvalidSetting, InvalidRequest or CertificateRefused, if it is a mistake."""
         if isinstance(error, httpx2.UnsupportedProtocol):
             raise self._mistake(request, error) from error
-        return _lost(error)
+        lost = _lost(error)
+        return Lost(lost.reason + ended_early(error), sent=lost.sent)
 
     def _mistake(self, request: Request, error: Exception) -> LeveretError:
         if "://" in request.path:
@@ -81,7 +84,7 @@ class Blocking:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._client = httpx2.Client(timeout=address.timeout)
+        self._client = httpx2.Client(timeout=address.timeout, mounts=address.trust.mounts(address.url))
 
     def clock(self) -> float:
         """See Transport."""
@@ -125,7 +128,7 @@ class Looping:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._client = httpx2.AsyncClient(timeout=address.timeout)
+        self._client = httpx2.AsyncClient(timeout=address.timeout, mounts=address.trust.async_mounts(address.url))
 
     def clock(self) -> float:
         """See Transport."""
@@ -203,6 +206,8 @@ def _headers(response: httpx2.Response) -> Mapping[str, str]:
 
 
 def _lost(error: httpx2.HTTPError) -> Lost:
+    """Raises CertificateRefused."""
+    refuse(error)
     return Lost(str(error) or type(error).__name__, sent=not isinstance(error, _UNSENT))
 
 

@@ -21,7 +21,16 @@ Given: TypeAlias = Mapping[str, Value]
 
 FILE: Final = Path("leveret.toml")
 
-FOR_CLIENTS: Final = frozenset({"LEVERET_URL", "LEVERET_TOKEN", "LEVERET_WEBHOOK_SECRET"})
+FOR_CLIENTS: Final = frozenset(
+    {
+        "LEVERET_URL",
+        "LEVERET_TOKEN",
+        "LEVERET_CA",
+        "LEVERET_CERTIFICATE",
+        "LEVERET_KEY",
+        "LEVERET_WEBHOOK_SECRET",
+    }
+)
 """Variables that are no options of a process here: they tell clients where a gateway is, who they are, and whom they
 believe."""
 

@@ -6,6 +6,8 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
+from leveret import tls
+
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 """What only this machine reaches."""
 
@@ -22,6 +24,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     insecure: Annotated[bool, Meta(description="whether others may ask without an API key, if there is none yet")] = (
         False
     )
+    tls_certificate: Annotated[str, Meta(description="file of its certificate, for https; empty: plain http")] = ""
+    tls_key: Annotated[str, Meta(description="file of the certificate's key; empty: in the same file")] = ""
+    tls_client_ca: Annotated[
+        str, Meta(description="file of the CA of which clients need a certificate; empty: none")
+    ] = ""
     base_url: Annotated[str, Meta(description="public address for links; empty: the request's own")] = ""
     max_body: Annotated[Bytes, Meta(description="largest request body, in bytes")] = 16 * 1024 * 1024
     max_upload: Annotated[Bytes, Meta(description="largest file that clients may put here, in bytes")] = (
@@ -58,6 +65,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     patience: Annotated[Seconds, Meta(description="seconds to wait for a store that is away before answering 503")] = (
         2.0
     )
+
+    @property
+    def tls(self) -> tls.Files:
+        """Who the gateway is, and of whom it wants to see the same."""
+        return tls.Files(names=tls.GATEWAY, ca=self.tls_client_ca, certificate=self.tls_certificate, key=self.tls_key)
 
     @property
     def unguarded(self) -> bool:

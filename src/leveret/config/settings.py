@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from leveret import tls
 from leveret.config.sections import (
     GatewaySettings,
     LimitSettings,
@@ -25,7 +26,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store_url: Annotated[
         str, Meta(description="redis:// URL, or for a worker the https:// URL of a gateway; empty: embedded")
     ] = ""
-    store_key: Annotated[str, Meta(description="API key with which a worker asks the gateway at store_url")] = ""
+    store_token: Annotated[str, Meta(description="API key with which a worker asks the gateway at store_url")] = ""
+    broker_ca: Annotated[
+        str, Meta(description="file of the CA that a broker at amqps:// needs; empty: the system's")
+    ] = ""
+    broker_certificate: Annotated[str, Meta(description="file of the certificate that is shown to the broker")] = ""
+    broker_key: Annotated[str, Meta(description="file of its key; empty: in the same file")] = ""
+    store_ca: Annotated[
+        str, Meta(description="file of the CA that a store at rediss:// needs; empty: the system's")
+    ] = ""
+    store_certificate: Annotated[str, Meta(description="file of the certificate that is shown to the store")] = ""
+    store_key: Annotated[str, Meta(description="file of its key; empty: in the same file")] = ""
     data_dir: Annotated[str, Meta(description="folder of the embedded database and of its large values")] = ".leveret"
     blobs_dir: Annotated[
         str, Meta(description="folder that all processes share, for large values; empty: the store keeps them")
@@ -50,6 +61,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sweeper: SweeperSettings = field(default_factory=SweeperSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
+
+    @property
+    def broker_tls(self) -> tls.Files:
+        """Whom to believe at the broker, and who we are there."""
+        return tls.Files(names=tls.BROKER, ca=self.broker_ca, certificate=self.broker_certificate, key=self.broker_key)
+
+    @property
+    def store_tls(self) -> tls.Files:
+        """The same at the store."""
+        return tls.Files(names=tls.STORE, ca=self.store_ca, certificate=self.store_certificate, key=self.store_key)
 
     @property
     def embedded(self) -> bool:

@@ -33,6 +33,7 @@ class Leveret:
 
     * LEVERET_URL: where the gateway is
     * LEVERET_TOKEN: the token for it
+    * LEVERET_CA, LEVERET_CERTIFICATE, LEVERET_KEY: files for TLS with it
     * LEVERET_WEBHOOK_SECRET: `whsec_…`, with which webhooks are signed; without it none is believed
 
     `blueprint` has the one route that receives webhooks, POST /leveret/webhooks.
@@ -104,7 +105,13 @@ class _Connected:
     def client(self) -> Client:
         with self._lock:
             if self._client is None:
-                self._client = Client(_setting("LEVERET_URL") or None, token=_setting("LEVERET_TOKEN") or None)
+                certificate, key = _setting("LEVERET_CERTIFICATE"), _setting("LEVERET_KEY")
+                self._client = Client(
+                    _setting("LEVERET_URL") or None,
+                    token=_setting("LEVERET_TOKEN") or None,
+                    ca=_setting("LEVERET_CA") or None,
+                    certificate=(certificate, key) if certificate else None,
+                )
             return self._client
 
 

@@ -27,7 +27,8 @@ LeveretError
 ├── Undecodable          a message, event or frame that is not ours
 ├── SetupFailed          a model that loads but cannot be set up now
 ├── Unhealthy            a model that says of itself that it cannot run now
-└── UsageError           InvalidSetting · InvalidArgument · DuplicateModel · ModelLoadError · DataFolderInUse
+└── UsageError           InvalidSetting · InvalidArgument · DuplicateModel · ModelLoadError · DataFolderInUse ·
+                         CertificateRefused
 
 Each file here is a branch, or what belongs together. Each class has a stable `code`, the HTTP `status` it is answered
 with, and a message that says what happened and what to do next. What an error is about travels as data:
@@ -113,6 +114,7 @@ from leveret.errors.unavailable import (
     Unavailable,
 )
 from leveret.errors.usage import (
+    CertificateRefused,
     DataFolderInUse,
     DataFolderTooNew,
     DuplicateModel,
@@ -129,6 +131,7 @@ __all__ = [
     "BlobNotFound",
     "BodyTooLarge",
     "BrokerUnavailable",
+    "CertificateRefused",
     "DataFolderInUse",
     "DataFolderTooNew",
     "DataRemoved",

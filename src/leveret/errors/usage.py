@@ -19,6 +19,13 @@ class InvalidSetting(UsageError):
     message = "the setting {name} from {source} is not valid: {reason}"
 
 
+class CertificateRefused(UsageError):
+    """A connection by TLS that one of the two sides does not believe; another try would end alike."""
+
+    code = "certificate_refused"
+    message = "no safe connection to {host}: {reason}"
+
+
 class InvalidArgument(UsageError):
     """An input on the command line is not what the model takes."""
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -39,11 +40,14 @@ class RedisServer:
 
     `with RedisServer() as server:` starts and stops it; `kill` and `start` again is a crash that it recovers from.
     With `fsync="everysec"` it answers up to two seconds before it writes when the disk is slow, and a crash may lose
-    that; with "always" what was answered is on the disk.
+    that; with "always" what was answered is on the disk. `options` are further lines of redis.conf.
     """
 
-    def __init__(self, *, fsync: Literal["everysec", "always"] = "everysec") -> None:
+    def __init__(
+        self, *, fsync: Literal["everysec", "always"] = "everysec", options: Mapping[str, str] | None = None
+    ) -> None:
         self._fsync = fsync
+        self._further = options or {}
         self._program = shutil.which("redis-server") or shutil.which("valkey-server")
         self._folder = tempfile.TemporaryDirectory(prefix="leveret-redis-")
         self._port = free_port()
@@ -115,6 +119,7 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": self._fsync,
             "save": "",
+            **self._further,
         }
         return [argument for name, value in options.items() for argument in (f"--{name}", value)]
 

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from leveret import tls
 from leveret.backends.gateway.connection import LOST, Connection, Connector, Response, pause
 from leveret.backends.gateway.refusals import detail, known
 from leveret.core import worker_api
@@ -76,7 +77,7 @@ class Batcher:
                             await self._serve(connection)
                             await self._some()
                 except LOST as error:
-                    self._lost(str(error) or type(error).__name__)
+                    self._lost(tls.explained(error, tls.STORE) or str(error) or type(error).__name__)
                     await asyncio.sleep(pause(self._failures))
         finally:
             self._closed = True
@@ -119,7 +120,7 @@ class Batcher:
         if response.status != HTTPStatus.OK:
             reason = detail(response.status, body)
             if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-                reason = f"it does not take LEVERET_STORE_KEY: {reason}"
+                reason = f"it does not take LEVERET_STORE_TOKEN: {reason}"
             self._fail(group, StoreUnavailable(reason=reason))
             return
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from httptools import HttpParserError, HttpResponseParser
 from msgspec import Struct
 
+from leveret import tls
 from leveret.core import retry
 from leveret.errors import InvalidSetting
 
@@ -49,7 +49,7 @@ class Address(Struct, frozen=True):
         except ValueError as error:
             raise InvalidSetting(name="store_url", source="the settings", reason=str(error)) from error
         if parts.username is not None or parts.password is not None:
-            reason = "what is in a URL is shown in too many places: give the key as LEVERET_STORE_KEY"
+            reason = "what is in a URL is shown in too many places: give the key as LEVERET_STORE_TOKEN"
             raise InvalidSetting(name="store_url", source="the settings", reason=reason)
         if not parts.hostname or parts.query or parts.fragment:
             reason = "the address of a gateway is like https://gateway.example or http://127.0.0.1:8000"
@@ -194,13 +194,14 @@ class Connection:
 class Connector:
     """Makes connections to one gateway, and keeps those for another use that are given back."""
 
-    def __init__(self, url: str, *, key: str) -> None:
+    def __init__(self, url: str, *, key: str, files: tls.Files = tls.NO_STORE_FILES) -> None:
         """Raises InvalidSetting. The key is in nothing that is logged or raised."""
         if not key or not all(ord(letter) in _PRINTABLE for letter in key):
             reason = "a worker at a gateway needs a key: `leveret keys create --scope worker:owner/name` makes one"
-            raise InvalidSetting(name="store_key", source="the settings", reason=reason)
+            raise InvalidSetting(name="store_token", source="the settings", reason=reason)
         self.address = Address.of(url)
-        self._tls = ssl.create_default_context() if self.address.secure else None
+        files.refuse_plain(url, scheme="https://")
+        self._tls = tls.to_server(files) if self.address.secure else None
         self._lines = (
             f"Host: {self.address.authority}\r\nAuthorization: Bearer {key}\r\nUser-Agent: leveret-worker\r\n"
             "Content-Type: application/json\r\n\r\n"

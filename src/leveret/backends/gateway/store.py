@@ -86,7 +86,7 @@ class RemoteStore:
         except ScopeMissing as error:
             scope = f"worker:{card.model}"
             reason = f"it is no key for {card.model}: `leveret keys create --scope {scope}` makes one"
-            raise InvalidSetting(name="store_key", source="the settings", reason=reason) from error
+            raise InvalidSetting(name="store_token", source="the settings", reason=reason) from error
 
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""

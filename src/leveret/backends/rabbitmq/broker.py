@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
-from pika import BasicProperties
+from pika import BasicProperties, URLParameters
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from leveret.backends.rabbitmq import rejected
@@ -28,6 +28,7 @@ from leveret.core.meters import SILENT, Meter
 from leveret.core.ports import Deliveries, Rejected
 from leveret.core.prediction import Prediction, ReplyTo
 from leveret.errors import BrokerUnavailable, NoReplyQueue
+from leveret.tls import NO_BROKER_FILES, Files
 
 FIRST_CONTACT: Final = 5.0
 """Seconds to wait for the first connection; after that it is tried further in the background."""
@@ -208,8 +209,9 @@ async def open_broker(
     max_length: int = MAX_LENGTH,
     delivery_limit: int = DELIVERY_LIMIT,
     meter: Meter = SILENT,
+    files: Files = NO_BROKER_FILES,
 ) -> AsyncIterator[RabbitBroker]:
-    """The broker at these comma separated amqp:// URLs, which are the nodes of one cluster.
+    """The broker at these comma separated amqp:// or amqps:// URLs, which are the nodes of one cluster.
 
     Publishing and consuming have a connection each, since an alarm blocks every connection that publishes. Without
     a connection for the first few seconds the broker is there all the same, and not `accepting`. Raises InvalidSetting.
@@ -217,27 +219,42 @@ async def open_broker(
     topology = Topology(namespace, max_length=max_length, delivery_limit=delivery_limit)
     publishers: Presence[Publisher] = Presence()
     connections: Presence[Connection] = Presence()
-    places, other_places = itertools.cycle(hosts(urls)), itertools.cycle(hosts(urls))
 
-    async def hold_connection() -> BaseException:
-        async with connect(next(places), role="consumer") as connection:
-            await topology.declare(connection)
-            meter.connected("broker, to consume")
-            with connections.present(connection):
-                return await connection.lost()
+    async def consuming(connection: Connection) -> BaseException:
+        meter.connected("broker, to consume")
+        with connections.present(connection):
+            return await connection.lost()
 
-    async def hold_publisher() -> BaseException:
-        async with connect(next(other_places), role="publisher") as connection:
-            await topology.declare(connection)
-            meter.connected("broker, to publish")
-            return await keep_publishing(connection, publishers)
+    async def publishing(connection: Connection) -> BaseException:
+        meter.connected("broker, to publish")
+        return await keep_publishing(connection, publishers)
 
+    consume = _held(hosts(urls, files), topology, role="consumer", use=consuming)
+    publish = _held(hosts(urls, files), topology, role="publisher", use=publishing)
     async with (
-        beside(keep_trying(hold_connection, what="to connect to RabbitMQ for consuming")),
-        beside(keep_trying(hold_publisher, what="to connect to RabbitMQ for publishing")),
+        beside(keep_trying(consume, what="to connect to RabbitMQ for consuming")),
+        beside(keep_trying(publish, what="to connect to RabbitMQ for publishing")),
     ):
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_CONTACT):
                 await connections.wait()
                 await publishers.wait()
         yield RabbitBroker(topology=topology, publishers=publishers, connections=connections)
+
+
+def _held(
+    places: Sequence[URLParameters],
+    topology: Topology,
+    *,
+    role: str,
+    use: Callable[[Connection], Awaitable[BaseException]],
+) -> Callable[[], Awaitable[BaseException]]:
+    """What connects to one place after the other, declares the topology there, and uses the connection to its end."""
+    rotation = itertools.cycle(places)
+
+    async def hold() -> BaseException:
+        async with connect(next(rotation), role=role) as connection:
+            await topology.declare(connection)
+            return await use(connection)
+
+    return hold

@@ -6,7 +6,9 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 from typing import Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import pika
 from pika import amqp_object, spec
@@ -15,6 +17,7 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPConnectionError, ConnectionOpenAborted
 from pika.frame import Method
 
+from leveret import tls
 from leveret.errors import InvalidSetting
 
 HEARTBEAT: Final = 10
@@ -28,10 +31,17 @@ T = TypeVar("T")
 E = TypeVar("E")
 
 
-def hosts(urls: str) -> list[pika.URLParameters]:
+_TLS: Final = "amqps://"
+
+
+def hosts(urls: str, files: tls.Files = tls.NO_BROKER_FILES) -> list[pika.URLParameters]:
     """How to reach each of the comma separated URLs, in random order. Raises InvalidSetting."""
+    listed = [url.strip() for url in urls.split(",") if url.strip()]
+    for url in listed:
+        files.refuse_plain(url, scheme=_TLS)
+    context = tls.to_server(files) if any(url.startswith(_TLS) for url in listed) else None
     try:
-        found = [_parameters(url.strip()) for url in urls.split(",") if url.strip()]
+        found = [_parameters(url, context) for url in listed]
     except ValueError as error:
         raise InvalidSetting(name="broker_url", source="the settings", reason=str(error)) from error
     if not found:
@@ -121,7 +131,8 @@ async def connect(parameters: pika.URLParameters, *, role: str) -> AsyncIterator
     try:
         await first_of(opened, closed)
         if not opened.done():
-            raise AMQPConnectionError(f"no connection to {parameters.host}:{parameters.port}: {closed.result()!r}")
+            reason = tls.explained(closed.result(), tls.BROKER) or repr(closed.result())
+            raise AMQPConnectionError(f"no connection to {parameters.host}:{parameters.port}: {reason}")
         yield Connection(raw, closed)
     finally:
         if not (raw.is_closing or raw.is_closed):
@@ -154,8 +165,13 @@ class _CoalescingConnection(AsyncioConnection):
             super()._adapter_emit_data(data)  # type: ignore[misc]  # not in the stubs
 
 
-def _parameters(url: str) -> pika.URLParameters:
+def _parameters(url: str, context: SSLContext | None) -> pika.URLParameters:
+    if "ssl_options" in parse_qs(urlsplit(url).query):
+        reason = f"ssl_options in a URL could switch verification off; set {tls.BROKER.ca} and the like instead"
+        raise InvalidSetting(name="broker_url", source="the settings", reason=reason)
     parameters = pika.URLParameters(url)
+    if context is not None and url.startswith(_TLS):
+        parameters.ssl_options = pika.SSLOptions(context)
     parameters.heartbeat = HEARTBEAT if parameters.heartbeat is None else parameters.heartbeat
     return parameters
 

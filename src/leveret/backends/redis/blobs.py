@@ -15,10 +15,11 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from leveret.backends.redis import replies
-from leveret.backends.redis.connection import ANSWER_TIMEOUT, Part, Reply
+from leveret.backends.redis.connection import ANSWER_TIMEOUT, Part, Reply, encrypt
 from leveret.backends.redis.keys import Keys
 from leveret.core.prediction import BLOB_KEY, Blob
 from leveret.errors import BlobDamaged, BlobNotFound, InvalidRequest, StoreUnavailable
+from leveret.tls import NO_STORE_FILES, Files
 
 CHUNK: Final = 256 * 1024
 """How much goes in one command, in bytes: Redis serves nobody else meanwhile."""
@@ -56,7 +57,9 @@ return redis.call('DEL', KEYS[1])
 
 
 @asynccontextmanager
-async def open_blobs(url: str, *, namespace: str = "leveret") -> AsyncIterator[RedisBlobs]:
+async def open_blobs(
+    url: str, *, namespace: str = "leveret", files: Files = NO_STORE_FILES
+) -> AsyncIterator[RedisBlobs]:
     """The blobs of the server at `url`."""
     pool = BlockingConnectionPool.from_url(
         url,
@@ -65,6 +68,7 @@ async def open_blobs(url: str, *, namespace: str = "leveret") -> AsyncIterator[R
         socket_timeout=ANSWER_TIMEOUT,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=_RETRIES),
     )
+    encrypt(pool, url, files)
     async with Redis(connection_pool=pool) as client:
         try:
             yield RedisBlobs(client, Keys(namespace))

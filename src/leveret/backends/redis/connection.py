@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import InvalidResponse, MasterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as TooSlow
 
+from leveret import tls
 from leveret.core import retry
 from leveret.errors import InvalidSetting
 
@@ -28,6 +30,7 @@ ANSWER_TIMEOUT: Final = 10.0
 """Seconds without an answer after which a connection counts as lost."""
 
 _CONNECT_TIMEOUT: Final = 5.0
+_TLS: Final = "rediss://"
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
@@ -35,12 +38,13 @@ _LONGEST_PAUSE: Final = 1.0
 class Connector:
     """Makes connections to one server; redis-py knows about URLs, passwords and TLS."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, files: tls.Files = tls.NO_STORE_FILES) -> None:
         try:
-            _check(url)
+            check(url, files)
             self._pool = ConnectionPool.from_url(
                 url, protocol=2, socket_timeout=None, socket_connect_timeout=_CONNECT_TIMEOUT
             )
+            encrypt(self._pool, url, files)
             self._pool.make_connection()  # type: ignore[no-untyped-call] # it refuses options that it does not know
         except (TypeError, ValueError) as error:
             raise InvalidSetting(name="store_url", source="the settings", reason=str(error)) from error
@@ -50,18 +54,47 @@ class Connector:
         """A new connection, closed at the end. Raises one of LOST."""
         raw = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py leaves it unannotated
         try:
-            await raw.connect()
+            await _opened(raw)
             yield Connection(raw)
         finally:
             await raw.disconnect(nowait=True)
 
 
-def _check(url: str) -> None:
-    """redis-py would take a path that is no number for database 0."""
+class Encrypted(SSLConnection):
+    """A connection by a context that is ours: what redis-py makes of options believes more than it should."""
+
+    def __init__(self, *, context: SSLContext, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type] # handed through as they are
+        self.ssl_context.context = context
+
+
+def check(url: str, files: tls.Files) -> None:
+    """Raises InvalidSetting, or ValueError for what redis-py would take for database 0: a path that is no number."""
+    files.refuse_plain(url, scheme=_TLS)
     parts = urlsplit(url)
+    if any(name.startswith("ssl_") for name in parse_qs(parts.query)):
+        raise ValueError(f"options for TLS in a URL could switch verification off; set {tls.STORE.ca} and the like")
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdecimal():
         raise ValueError(f"the path of the URL must be the number of a database, not {database!r}")
+
+
+def encrypt(pool: ConnectionPool, url: str, files: tls.Files) -> None:
+    """Have the pool make connections by TLS, if the URL wants that. Raises InvalidSetting."""
+    if url.startswith(_TLS):
+        pool.connection_class = Encrypted
+        pool.connection_kwargs["context"] = tls.to_server(files)
+
+
+async def _opened(raw: AbstractConnection) -> None:
+    """Raises one of LOST, with what to do about it if that is known."""
+    try:
+        await raw.connect()  # type: ignore[no-untyped-call] # redis-py leaves it unannotated
+    except LOST as error:
+        reason = tls.explained(error, tls.STORE)
+        if reason:
+            raise OSError(reason) from error
+        raise
 
 
 class Connection:

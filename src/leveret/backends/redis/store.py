@@ -39,6 +39,7 @@ from leveret.core.ports import Claim, Outbox, Pulse, Query, Running
 from leveret.core.prediction import Means, Prediction
 from leveret.core.retention import Retention
 from leveret.errors import DataRemoved, IdempotencyMismatch, IllegalTransition, PredictionNotFound
+from leveret.tls import NO_STORE_FILES, Files
 
 _PAGE: Final = 500
 """How many records a search looks through at once when it filters."""
@@ -70,12 +71,13 @@ async def open_store(
     patience: float = 30.0,
     retention: Retention | None = None,
     meter: Meter = SILENT,
+    files: Files = NO_STORE_FILES,
 ) -> AsyncIterator[RedisStore]:
     """The store at `url`, even if there is no server now: it is tried further in the background.
 
     A call waits up to `patience` seconds for a server that is away. Raises InvalidSetting.
     """
-    connector = Connector(url)
+    connector = Connector(url, files)
     keys = Keys(namespace)
     loaded = scripts.load()
     batcher = Batcher(connector, scripts=list(loaded), patience=patience, meter=meter)
