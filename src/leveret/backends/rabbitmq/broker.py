@@ -15,6 +15,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 from leveret.backends.rabbitmq import rejected
 from leveret.backends.rabbitmq.connection import Connection, connect, hosts
 from leveret.backends.rabbitmq.consumer import Consumer
+from leveret.backends.rabbitmq.declaring import NOT_FOUND
 from leveret.backends.rabbitmq.errands import RabbitErrands
 from leveret.backends.rabbitmq.fetcher import Fetcher
 from leveret.backends.rabbitmq.inbox import Inbox
@@ -22,7 +23,7 @@ from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.listener import Listener
 from leveret.backends.rabbitmq.publisher import Message, NoQueue, Publisher, keep_publishing
 from leveret.backends.rabbitmq.recovery import Presence, beside, keep_trying
-from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, ERRANDS, MAX_LENGTH, NOT_FOUND, Topology
+from leveret.backends.rabbitmq.topology import DELIVERY_LIMIT, ERRANDS, MAX_LENGTH, Topology
 from leveret.core import lanes, tracing, wire
 from leveret.core.meters import SILENT, Meter
 from leveret.core.ports import Deliveries, Rejected

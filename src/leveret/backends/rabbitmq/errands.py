@@ -11,9 +11,10 @@ from pika.exceptions import ChannelClosedByBroker
 from pika.spec import Basic, BasicProperties
 
 from leveret.backends.rabbitmq.connection import Channel, Connection
+from leveret.backends.rabbitmq.declaring import NOT_FOUND
 from leveret.backends.rabbitmq.ledger import Ledger
 from leveret.backends.rabbitmq.recovery import Presence
-from leveret.backends.rabbitmq.topology import NOT_FOUND, Topology
+from leveret.backends.rabbitmq.topology import Topology
 
 
 class RabbitErrands:

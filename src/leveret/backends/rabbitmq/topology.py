@@ -9,17 +9,15 @@ exchange {ns}.control  direct ──{worker}──▶ the worker's own queue
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Final
 
-import structlog
-from msgspec import Struct
 from pika.exceptions import ChannelClosedByBroker
-from pika.spec import Exchange, Queue
+from pika.spec import Queue
 
 from leveret.backends.rabbitmq.connection import Channel, Connection
+from leveret.backends.rabbitmq.declaring import NOT_FOUND, Arguments, Declaring, Route
 from leveret.core import lanes, retry
 
 MAX_LENGTH: Final = 200_000
@@ -39,22 +37,6 @@ ERRANDS: Final = "webhooks"
 MAX_PREFETCH: Final = 2000
 """Quorum queues send no more to one consumer."""
 
-NOT_FOUND: Final = 404
-PRECONDITION_FAILED: Final = 406
-
-Arguments: TypeAlias = Mapping[str, str | int]
-
-_log = structlog.get_logger()
-
-
-class Route(Struct, frozen=True):
-    """A durable quorum queue and the binding that feeds it."""
-
-    queue: str
-    exchange: str
-    routing_key: str
-    arguments: Arguments
-
 
 class Topology:
     """The names of everything, and the power to declare it."""
@@ -67,6 +49,7 @@ class Topology:
         self.errands = f"{namespace}.{ERRANDS}"
         self._max_length = max_length
         self._models: set[str] = set()
+        self._declaring = Declaring()
 
     def routing_key(self, model: str, lane: int) -> str:
         """What leads to a lane of the model. Dots are doubled, so that `a.b/c` and `a/b.c` stay apart."""
@@ -81,27 +64,26 @@ class Topology:
         """The exchange (and the queue) in which something waits for about `delay` seconds."""
         return f"{self.exchange}.retry.{retry.rung(delay)}"
 
+    def exchanges(self) -> Mapping[str, str]:
+        """The kinds of all exchanges, by their names."""
+        kinds = {self.exchange: "direct", self.control: "direct", self.dead: "fanout"}
+        return kinds | dict.fromkeys(map(self.rung, retry.RUNGS), "fanout")
+
+    def routes(self) -> list[Route]:
+        """All queues, those of every model that has been added among them."""
+        return [self._dead_letters(), self._errands(), *self._ladder(), *self.lanes(*self._models)]
+
     async def declare(self, connection: Connection) -> None:
-        """Declare all of it, with every model that has been added. Raises AMQPError."""
-        async with connection.channel() as channel:
-            kinds = {self.exchange: "direct", self.control: "direct", self.dead: "fanout"}
-            kinds |= dict.fromkeys(map(self.rung, retry.RUNGS), "fanout")
-            for name, kind in kinds.items():
-                await channel.call(
-                    Exchange.DeclareOk, channel.raw.exchange_declare, exchange=name, exchange_type=kind, durable=True
-                )
-        routes = [self._dead_letters(), self._errands(), *self._ladder()]
-        for model in self._models:
-            routes += self._lanes(model)
-        await asyncio.gather(*[_declare(connection, route) for route in routes])
+        """Declare all of it, or see that it is there. Raises AMQPError."""
+        await self._declaring.everything(connection, self.exchanges(), self.routes())
 
     def add(self, model: str) -> None:
         """From now on the model's queues are part of it."""
         self._models.add(model)
 
     async def declare_model(self, connection: Connection, model: str) -> None:
-        """Declare the queues of one model. Raises AMQPError."""
-        await asyncio.gather(*[_declare(connection, route) for route in self._lanes(model)])
+        """The same with the queues of one model. Raises AMQPError."""
+        await self._declaring.everything(connection, {}, list(self.lanes(model)))
 
     @asynccontextmanager
     async def served(self, connection: Connection, model: str) -> AsyncIterator[None]:
@@ -122,7 +104,8 @@ class Topology:
             counts.append(found.message_count)
         return counts
 
-    def _lanes(self, model: str) -> Iterator[Route]:
+    def lanes(self, *models: str) -> Iterator[Route]:
+        """The queues of these models."""
         arguments: Arguments = {
             "x-queue-type": "quorum",
             "x-delivery-limit": self.delivery_limit,
@@ -131,8 +114,9 @@ class Topology:
             "x-overflow": "reject-publish",
             "x-max-length": self._max_length,
         }
-        for lane in range(lanes.COUNT):
-            yield Route(self.queue(model, lane), self.exchange, self.routing_key(model, lane), arguments)
+        for model in models:
+            for lane in range(lanes.COUNT):
+                yield Route(self.queue(model, lane), self.exchange, self.routing_key(model, lane), arguments, model)
 
     def _ladder(self) -> Iterator[Route]:
         for seconds in retry.RUNGS:
@@ -147,8 +131,8 @@ class Topology:
             yield Route(self.rung(seconds), self.rung(seconds), "", arguments)
 
     async def declare_errands(self, connection: Connection) -> None:
-        """Declare the queue of errands. Raises AMQPError."""
-        await _declare(connection, self._errands())
+        """The same with the queue of errands. Raises AMQPError."""
+        await self._declaring.everything(connection, {}, [self._errands()])
 
     def _errands(self) -> Route:
         arguments: Arguments = {
@@ -165,28 +149,3 @@ class Topology:
         # Without a bound, as a full queue would drop its oldest. From 4.0 on the broker has a limit of its own, of 20
         # deliveries, behind which messages vanish; while the store is away each sweep delivers and gives back.
         return Route(self.dead, self.dead, "", {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT})
-
-
-async def _declare(connection: Connection, route: Route) -> None:
-    """Declare on a channel of its own, so that queues are made side by side and a refusal closes nothing else."""
-    try:
-        async with connection.channel() as channel:
-            await channel.call(
-                Queue.DeclareOk,
-                channel.raw.queue_declare,
-                queue=route.queue,
-                durable=True,
-                arguments=dict(route.arguments),
-            )
-    except ChannelClosedByBroker as error:
-        if error.reply_code != PRECONDITION_FAILED:
-            raise
-        _log.warning("a queue has other arguments than it would be given now; it is used as it is", reason=str(error))
-    async with connection.channel() as channel:
-        await channel.call(
-            Queue.BindOk,
-            channel.raw.queue_bind,
-            queue=route.queue,
-            exchange=route.exchange,
-            routing_key=route.routing_key,
-        )
