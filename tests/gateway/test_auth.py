@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx2
@@ -206,6 +206,32 @@ async def test_a_socket_needs_a_key_and_shows_what_is_its_accounts(gateway: Gate
     assert 401 == refused.value.response.status_code
     assert ["prediction_not_found"] * 2 == [one["problem"]["code"] for one in said]
     assert "bob" == (await gateway.store.get(accepted["prediction"]["id"])).account
+
+
+async def test_a_revoked_key_is_soon_refused_on_the_socket_that_it_has_opened(gateway: Gateway) -> None:
+    await made(gateway, Scope.ADMIN)  # or everything would be open again
+    key = await made(gateway, Scope.PREDICT)
+    created = (await post(gateway, key)).json()
+    wanted: list[dict[str, object]] = [
+        {"op": "submit", "model": "local/echo", **ECHOED},
+        {"op": "cancel", "id": created["id"]},
+        {"op": "watch", "id": created["id"]},
+    ]
+
+    async with connect(gateway.url.replace("http", "ws") + "/v1/socket", additional_headers=bearer(key)) as socket:
+
+        async def code(operation: Mapping[str, object]) -> str:
+            await socket.send(json.dumps(operation))
+            said = json.loads(await socket.recv())
+            return str(said["problem"]["code"] if said["type"] == "error" else said["type"])
+
+        before = await code(wanted[0])
+        await gateway.store.revoke_key(keys.digest(key))
+        await eventually(lambda: code(wanted[0]), lambda found: found != "accepted")
+        refused = [await code(operation) for operation in wanted]
+
+    assert ("accepted", ["unauthenticated"] * 3) == (before, refused)
+    assert "starting" == (await gateway.store.get(created["id"])).status
 
 
 async def test_the_same_key_of_two_accounts_names_two_predictions(gateway: Gateway) -> None:

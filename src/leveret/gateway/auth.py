@@ -104,6 +104,10 @@ class Keyring:
         self._used[key.digest] = time.time()
         return Identity(key.account, models=key.models)
 
+    async def whose(self, socket: WebSocket) -> Identity:
+        """Whose socket it is now: its key may have been revoked since it was opened. Raises what `identify` does."""
+        return await self.identify(socket.headers.get("authorization", ""), KeyScope.PREDICT)
+
     async def _key(self, authorization: str) -> ApiKey:
         kind, _, given = authorization.partition(" ")
         if kind.lower() not in ("bearer", "token") or not given:
@@ -140,7 +144,7 @@ class Auth:
         if scope["type"] == "lifespan" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
-        method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit
+        method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit: see `whose`
         try:
             authorization = Headers(scope=scope).get("authorization", "")
             if scope["path"].startswith(WORKERS):

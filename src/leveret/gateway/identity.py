@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 from starlette.requests import HTTPConnection
@@ -25,6 +26,9 @@ class Identity(Struct, frozen=True):
         """Whether it may know of the prediction."""
         return self.everything or prediction.account == self.account
 
+
+Identify: TypeAlias = Callable[[], Awaitable[Identity]]
+"""Whose connection it is now. Raises Unauthenticated, ScopeMissing and StoreUnavailable."""
 
 EVERYBODY: Final = Identity("local", everything=True)
 """Who asks where no keys are asked for."""

@@ -104,6 +104,7 @@ def _socket_routes(parts: Parts, submit: Submit, predictions: PredictionPages) -
         operations=Operations(
             catalog=parts.catalog, submit=submit, predictions=predictions, views=parts.views, tracer=parts.tracer
         ),
+        keyring=parts.keyring,
         store=parts.store,
         views=parts.views,
         links=parts.links,

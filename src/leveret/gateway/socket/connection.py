@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -11,8 +12,9 @@ from starlette.websockets import WebSocket
 
 from leveret.core.ports import Predictions
 from leveret.errors import InvalidRequest, LeveretError
+from leveret.gateway.auth import Keyring
 from leveret.gateway.files.links import Links
-from leveret.gateway.identity import Identity, identity
+from leveret.gateway.identity import Identify
 from leveret.gateway.socket import messages
 from leveret.gateway.socket.operations import Operations
 from leveret.gateway.socket.watches import Watches
@@ -31,6 +33,7 @@ class Sockets(Struct, frozen=True, kw_only=True):
     """The endpoint /v1/socket."""
 
     operations: Operations
+    keyring: Keyring
     store: Predictions
     views: Views
     links: Links
@@ -50,7 +53,7 @@ class Sockets(Struct, frozen=True, kw_only=True):
             asyncio.TaskGroup() as watching,
         ):
             writer = Writer(websocket, lost=leave)
-            base, by = self.views.base(websocket), identity(websocket)
+            base, identify = self.views.base(websocket), partial(self.keyring.whose, websocket)
             watches = Watches(
                 store=self.store,
                 writer=writer,
@@ -58,7 +61,7 @@ class Sockets(Struct, frozen=True, kw_only=True):
                 limit=self.max_watches,
                 links=self.links,
                 base=base,
-                by=by,
+                identify=identify,
             )
             connection = Connection(
                 writer=writer,
@@ -66,7 +69,7 @@ class Sockets(Struct, frozen=True, kw_only=True):
                 operations=self.operations,
                 doing=doing,
                 base=base,
-                by=by,
+                identify=identify,
             )
             with closing(watches):
                 await connection.listen(websocket)
@@ -84,14 +87,14 @@ class Connection:
         operations: Operations,
         doing: asyncio.TaskGroup,
         base: str,
-        by: Identity,
+        identify: Identify,
     ) -> None:
         self._writer = writer
         self._watches = watches
         self._operations = operations
         self._doing = doing
         self._base = base
-        self._by = by
+        self._identify = identify
         self._room = asyncio.Semaphore(MOST_OPERATIONS)
 
     async def listen(self, websocket: WebSocket) -> None:
@@ -138,14 +141,15 @@ class Connection:
             self._room.release()
 
     async def _done(self, operation: messages.Submit | messages.Cancel) -> None:
+        by = await self._identify()
         match operation:
             case messages.Cancel():
-                await self._writer.send(await self._operations.cancel(operation, self._base, self._by))
+                await self._writer.send(await self._operations.cancel(operation, self._base, by))
             case messages.Submit(watch=True):
                 with self._watches.room():
-                    prediction_id, accepted = await self._operations.submit(operation, self._base, self._by)
+                    prediction_id, accepted = await self._operations.submit(operation, self._base, by)
                     await self._writer.send(accepted)
                     self._watches.begin(prediction_id)
             case messages.Submit():
-                _, accepted = await self._operations.submit(operation, self._base, self._by)
+                _, accepted = await self._operations.submit(operation, self._base, by)
                 await self._writer.send(accepted)

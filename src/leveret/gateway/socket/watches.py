@@ -11,7 +11,7 @@ from leveret.core.ports import Predictions
 from leveret.errors import InvalidRequest, LeveretError, PredictionNotFound, TooManyWatches
 from leveret.gateway.files import links
 from leveret.gateway.files.links import Links
-from leveret.gateway.identity import Identity
+from leveret.gateway.identity import Identify
 from leveret.gateway.predictions import known
 from leveret.gateway.socket import messages
 from leveret.gateway.socket.writer import Writer
@@ -32,13 +32,13 @@ class Watches:
         limit: int,
         links: Links,
         base: str,
-        by: Identity,
+        identify: Identify,
     ) -> None:
         """`base` is what the links to files in outputs begin with."""
         self._store = store
         self._links = links
         self._base = base
-        self._by = by
+        self._identify = identify
         self._writer = writer
         self._group = group
         self._limit = limit
@@ -78,7 +78,8 @@ class Watches:
     async def _follow(self, prediction_id: str, after: int) -> None:
         last: messages.Message = messages.End(prediction_id)
         try:
-            if not self._by.everything and not self._by.owns(await self._store.get(prediction_id)):
+            by = await self._identify()
+            if not by.everything and not by.owns(await self._store.get(prediction_id)):
                 raise PredictionNotFound(prediction_id=prediction_id)
             async with aclosing(self._store.follow(prediction_id, after=after)) as log:
                 async for entry in log:
