@@ -6,7 +6,7 @@ LeveretError
 ├── BadRequest           MalformedJson · InvalidRequest · InvalidInput · BodyTooLarge · LinkRefused ·
 │                        MethodNotAllowed · UrlForbidden · InvalidIdempotencyKey · IdempotencyMismatch ·
 │                        UpgradeRequired · TooManyWatches · TooDeep · Unauthenticated · ScopeMissing · KeyNotFound ·
-│                        HeadTooLarge · UrlTooLong · RequestTimeout · UnsupportedEncoding
+│                        HeadTooLarge · UrlTooLong · RequestTimeout · UnsupportedEncoding · OriginRefused
 ├── Unavailable          BrokerUnavailable · StoreUnavailable · QueueRefused · PublishUnconfirmed ·
 │                        GatewayUnreachable · HostUnresolved · Overloaded · TooManyConnections
 ├── LimitReached         RateExceeded · TooManyQueued
@@ -89,6 +89,7 @@ from leveret.errors.requests import (
     LinkRefused,
     MalformedJson,
     MethodNotAllowed,
+    OriginRefused,
     RequestTimeout,
     ScopeMissing,
     TooDeep,
@@ -164,6 +165,7 @@ __all__ = [
     "NotEnded",
     "NotFound",
     "NotRetriable",
+    "OriginRefused",
     "Overloaded",
     "PathNotFound",
     "PredictionNotFound",

@@ -146,6 +146,18 @@ class Unauthenticated(BadRequest):
     message = "{reason}; send an API key as `Authorization: Bearer lv_…` (`leveret keys create` makes one)"
 
 
+class OriginRefused(BadRequest):
+    """A page of somebody else asks a gateway that asks nobody for a key, or it is asked by a name that is not known."""
+
+    code = "origin_refused"
+    status = 403
+    message = (
+        "this gateway asks for no key, so it answers neither pages from elsewhere nor at a name that it does not know, "
+        "and {origin} is one; ask at 127.0.0.1, set gateway.base_url to its address, or make a key with "
+        "`leveret keys create`"
+    )
+
+
 class ScopeMissing(BadRequest):
     """The API key may not do this."""
 

@@ -15,6 +15,7 @@ from leveret.core.meters import SILENT, Exposed
 from leveret.core.ports import Blobs, Queues
 from leveret.core.tracing import UNTRACED, Tracer
 from leveret.gateway.auth import Auth
+from leveret.gateway.origins import Origins
 from leveret.gateway.parts import GatewayStore, Parts
 from leveret.gateway.problems import Problems
 from leveret.gateway.routes import routes
@@ -61,7 +62,7 @@ def create_app(
         redirect_slashes=False,  # official clients do not follow redirects
         lifespan=background.lifespan,
     )
-    return Problems(Auth(router, keyring=parts.keyring), routes=router.routes, meter=meter)
+    return Problems(Auth(router, keyring=parts.keyring, origins=Origins(settings)), routes=router.routes, meter=meter)
 
 
 class _Background(Struct, frozen=True):

@@ -19,6 +19,7 @@ from leveret.core.ports import ApiKeys
 from leveret.errors import LeveretError, ScopeMissing, Unauthenticated, Unavailable
 from leveret.gateway import problems
 from leveret.gateway.identity import EVERYBODY, IN_SCOPE, NOBODY, Identity
+from leveret.gateway.origins import Origins
 
 PERIOD: Final = 5.0
 """For so many seconds a gateway believes what it knows of a key: so long a revoked one may still be taken."""
@@ -133,11 +134,15 @@ class Keyring:
 
 
 class Auth:
-    """The middleware: puts the identity into the scope. Raises what `Keyring.identify` does; a socket is refused."""
+    """The middleware: puts the identity into the scope.
 
-    def __init__(self, app: ASGIApp, *, keyring: Keyring) -> None:
+    Raises what `Keyring.identify` does, and OriginRefused; a socket is refused.
+    """
+
+    def __init__(self, app: ASGIApp, *, keyring: Keyring, origins: Origins) -> None:
         self._app = app
         self._keyring = keyring
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -145,12 +150,16 @@ class Auth:
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit: see `whose`
+        headers = Headers(scope=scope)
         try:
-            authorization = Headers(scope=scope).get("authorization", "")
+            authorization = headers.get("authorization", "")
             if scope["path"].startswith(WORKERS):
-                scope[IN_SCOPE] = await self._keyring.worker(authorization)
+                by = await self._keyring.worker(authorization)
             else:
-                scope[IN_SCOPE] = await self._keyring.identify(authorization, needed(method, scope["path"]))
+                by = await self._keyring.identify(authorization, needed(method, scope["path"]))
+            if by.everything:
+                self._origins.check(headers)
+            scope[IN_SCOPE] = by
         except LeveretError as error:
             if scope["type"] == "http":
                 raise
