@@ -29,6 +29,16 @@ def shout(text: str) -> str:
     return text.upper()
 '''
 
+ALIKE = """
+from leveret import model
+
+@model
+def up(text: str) -> str: ...
+
+@model
+def down(text: str) -> str: ...
+"""
+
 TWO = """
 from leveret import model
 
@@ -98,12 +108,21 @@ def test_a_model_is_described_by_its_docstring(write: Write) -> None:
 def test_the_version_changes_with_the_source(write: Write) -> None:
     path = write("app.py", ONE)
     model = load("app.py")
-    expected = hashlib.sha256(path.read_bytes() + model.inputs.schema + model.output_schema).hexdigest()
+    parts = b"acme/shout", path.read_bytes(), model.inputs.schema, model.output_schema
+    expected = hashlib.sha256(b"\0".join(parts)).hexdigest()
     del sys.modules["app"]
     write("app.py", f"# another one\n{ONE}")
 
     assert model.version == expected
     assert load("app.py").version != expected
+
+
+def test_two_models_of_one_file_have_two_versions_however_alike_they_are(write: Write) -> None:
+    write("app.py", ALIKE)
+    up = load("app.py:up")
+    del sys.modules["app"]
+
+    assert up.version != load("app.py:down").version
 
 
 @pytest.mark.parametrize(("name", "expected"), [("shout", "local/shout"), ("Whisper", "local/whisper")])

@@ -114,7 +114,7 @@ def _model(target: Target, options: Options, module: ModuleType) -> Model:
     return Model(
         target=target,
         options=options,
-        version=hashlib.sha256(_file(module).read_bytes() + inputs.schema + output).hexdigest(),
+        version=_version(options.name, _file(module).read_bytes(), inputs.schema, output),
         description=inspect.cleandoc(target.__doc__ or ""),
         inputs=inputs,
         output_schema=output,
@@ -122,6 +122,11 @@ def _model(target: Target, options: Options, module: ModuleType) -> Model:
         asynchronous=signature.asynchronous,
         context=signature.context,
     )
+
+
+def _version(name: str, *parts: bytes) -> str:
+    """The id of what these make together. Clients ask for it without the name, so it belongs to one model alone."""
+    return hashlib.sha256(b"\0".join([name.encode(), *parts])).hexdigest()
 
 
 def _from_file(path: Path) -> ModuleType:
