@@ -41,7 +41,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a key and print it, this once."""
-    seconds = None if expires is None else retention.seconds(expires, longest=_LONGEST)
+    seconds = None if expires is None else retention.seconds(expires, longest=_LONGEST, name="--expires")
     wanted = Wanted(account=account, scopes=scope, name=name, expires_in=seconds)
     key, made = make(wanted, at=time.time(), randomness=os.urandom(keys.SIZE))
     do(lambda store: store.add_key(made))
@@ -77,12 +77,12 @@ def revoke(key_id: Id) -> None:
 
 @app.command()
 def rotate(key_id: Id, *, json: Json = False) -> None:
-    """Make a key like this one and print it; the old one stays until it is revoked."""
+    """Make a key like this one, to last as long, and print it; the old one stays until it is revoked."""
 
     async def renew(store: ApiKeys) -> tuple[str, ApiKey]:
-        old = await _found(store, key_id)
-        key = keys.new_key(os.urandom(keys.SIZE))
-        made = replace(old, digest=keys.digest(key), created_at=time.time(), used_at=None)
+        old, key, now = await _found(store, key_id), keys.new_key(os.urandom(keys.SIZE)), time.time()
+        expires_at = None if old.expires_at is None else now + old.expires_at - old.created_at
+        made = replace(old, digest=keys.digest(key), created_at=now, expires_at=expires_at, used_at=None)
         await store.add_key(made)
         return key, made
 

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from leveret import config
 from leveret.backends import connect
 from leveret.core.ports import Store
+from leveret.errors import DataFolderInUse, ServerHasStore
 
 T = TypeVar("T")
 
@@ -18,11 +19,14 @@ _PATIENCE: Final = 5.0
 
 
 def do(what: Callable[[Store], Awaitable[T]]) -> T:
-    """What that answers. Raises InvalidSetting, DataFolderInUse and StoreUnavailable."""
+    """What that answers. Raises InvalidSetting, ServerHasStore and StoreUnavailable."""
 
     async def done() -> T:
         settings = config.load(environment=os.environ, flags={})
         async with connect(settings, patience=_PATIENCE) as backends:
             return await what(backends.store)
 
-    return asyncio.run(done())
+    try:
+        return asyncio.run(done())
+    except DataFolderInUse as error:
+        raise ServerHasStore(**error.data) from error

@@ -28,7 +28,7 @@ LeveretError
 ├── SetupFailed          a model that loads but cannot be set up now
 ├── Unhealthy            a model that says of itself that it cannot run now
 └── UsageError           InvalidSetting · InvalidArgument · DuplicateModel · ModelLoadError · DataFolderInUse ·
-                         CertificateRefused
+                         CertificateRefused · ServerHasStore
 
 Each file here is a branch, or what belongs together. Each class has a stable `code`, the HTTP `status` it is answered
 with, and a message that says what happened and what to do next. What an error is about travels as data:
@@ -122,6 +122,7 @@ from leveret.errors.usage import (
     InvalidArgument,
     InvalidSetting,
     ModelLoadError,
+    ServerHasStore,
     UsageError,
 )
 
@@ -175,6 +176,7 @@ __all__ = [
     "RequestTimeout",
     "RunOver",
     "ScopeMissing",
+    "ServerHasStore",
     "SetupFailed",
     "StillRunning",
     "StoreUnavailable",

@@ -54,6 +54,16 @@ class DataFolderInUse(UsageError):
     message = "another leveret already runs on {path}; stop it, or choose another folder with --data-dir"
 
 
+class ServerHasStore(UsageError):
+    """A server runs on the data folder that a command would have to open."""
+
+    code = "server_has_store"
+    message = (
+        "a leveret runs on {path} and has its store; stop it first, or ask it over HTTP: keys at /admin/v1/keys, "
+        "limits at /admin/v1/accounts"
+    )
+
+
 class DataFolderTooNew(UsageError):
     """The data folder was written by a later version."""
 

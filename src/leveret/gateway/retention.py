@@ -16,8 +16,8 @@ _UNITS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1, "": 1}
 _PART: Final = re.compile("([0-9]+)([dhms]?)")
 
 
-def seconds(given: float | str | None, *, longest: float) -> float | None:
-    """The seconds that this member of the body asks for, such as `3600`, `"1h"` or `"1d12h"`; None if there is none.
+def seconds(given: float | str | None, *, longest: float, name: str = "retention") -> float | None:
+    """The seconds that the member of this name asks for, such as `3600`, `"1h"` or `"1d12h"`; None if there is none.
 
     Raises InvalidRequest.
     """
@@ -33,7 +33,7 @@ def seconds(given: float | str | None, *, longest: float) -> float | None:
     if SHORTEST <= total <= longest:
         return total
     reason = (
-        f"`retention` must be a time from {SHORTEST:g} to {longest:g} seconds: a number of them such as 3600, or a text"
+        f"`{name}` must be a time from {SHORTEST:g} to {longest:.0f} seconds: a number of them such as 3600, or a text"
         " such as 1h, 30m or 1d12h"
     )
     raise InvalidRequest(reason=reason)
