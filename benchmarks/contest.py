@@ -29,11 +29,15 @@ STOP_TIMEOUT: Final = 20.0
 
 
 class Command(Struct, frozen=True):
-    """One process of a contestant. With `model` its child processes are counted apart, as the model's."""
+    """One process of a contestant. With `model` its child processes are counted apart, as the model's.
+
+    Its own `variables` go before those of the contestant.
+    """
 
     role: str
     line: str
     model: bool = False
+    variables: Mapping[str, str] = {}
 
 
 class Contestant(Struct, frozen=True, kw_only=True):
@@ -168,7 +172,8 @@ class Contest:
 
     def start(self, command: Command) -> None:
         """Start one process; what it prints goes to a file."""
-        given = {name: value.format_map(self._words) for name, value in self.contestant.variables.items()}
+        variables = {**self.contestant.variables, **command.variables}
+        given = {name: value.format_map(self._words) for name, value in variables.items()}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEVERET_")}
         with self._log(command.role).open("wb") as log:
             self.processes[command.role] = psutil.Popen(
@@ -220,7 +225,8 @@ class Contest:
     def _request(self, method: str, path: str, body: str | None = None) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         with contextlib.closing(connection):
-            connection.request(method, path, body, {"content-type": "application/json"})
+            headers = {"content-type": "application/json", **self.contestant.dialect.headers}
+            connection.request(method, path, body, headers)
             return connection.getresponse().read().decode()
 
     def _stop(self) -> None:

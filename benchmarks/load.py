@@ -23,11 +23,20 @@ _TIMEOUT: Final = 120.0
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
-    """How a contestant is spoken to: the path to POST to, the path before an id, what the body of a done one holds."""
+    """How a contestant is spoken to: the path to POST to, the path before an id, what the body of a done one holds.
+
+    And the API key to send, if it asks for one.
+    """
 
     submit: str
     status: str
     done: str
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request has."""
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
 
 class Phase(Struct, frozen=True, kw_only=True):
@@ -132,10 +141,12 @@ class Visit:
         self.requests = 0
         self._work = work
         self._left = len(work)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in phase.dialect.headers.items()])
         self._post = (
-            f"POST {phase.dialect.submit} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n".encode()
+            f"POST {phase.dialect.submit} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{lines}".encode()
         )
         self._get = f"GET {phase.dialect.status}".encode()
+        self._lines = lines.encode()
 
     def take(self) -> tuple[int, bytes] | None:
         return self._work.popleft() if self._work else None
@@ -147,7 +158,7 @@ class Visit:
 
     def question(self, prediction_id: bytes) -> bytes:
         self.requests += 1
-        return b"%b%b HTTP/1.1\r\nhost: bench\r\n\r\n" % (self._get, prediction_id)
+        return b"%b%b HTTP/1.1\r\nhost: bench\r\n%b\r\n" % (self._get, prediction_id, self._lines)
 
     def submitted(self, n: int, prediction_id: bytes, began: float) -> None:
         self.ids[n] = prediction_id

@@ -242,6 +242,11 @@ class Gateway:
         """How many clients are connected."""
         return len(self._server.server_state.connections)
 
+    @property
+    def requests(self) -> int:
+        """How many requests there have been."""
+        return self._server.server_state.total_requests
+
     async def creating(self) -> int:
         """How many creates wait for the store's gate to open."""
         return self.store.creating

@@ -1,8 +1,8 @@
 """Group commit over HTTP: the calls of one tick of the event loop travel in one request.
 
-A call only stands in line; one task takes whatever stands there, sends it in one POST and hands out the answers. What
-comes meanwhile is the next group. When the connection breaks, or the gateway is away, what has no answer yet is sent
-again: every call can bear that. There is one connection, so that calls arrive in their order.
+A call only stands in line; whichever connection is free takes what stands there, sends it in one POST and hands out the
+answers. What comes meanwhile is the next group. When the connection breaks, or the gateway is away, what has no answer
+yet is sent again: every call can bear that. Calls arrive in their order only over a single connection.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class Batcher:
     broken connection the group is sent again until a call's `patience` is over.
     """
 
-    def __init__(self, connector: Connector, *, patience: float, meter: Meter = SILENT) -> None:
+    def __init__(self, connector: Connector, *, connections: int, patience: float, meter: Meter = SILENT) -> None:
         self._connector = connector
+        self._connections = connections
         self._path = connector.address.path + worker_api.CALLS
         self._patience = patience
         self._meter = meter
@@ -66,27 +67,33 @@ class Batcher:
         return waiting.future
 
     async def run(self) -> None:
-        """Serve the line for ever, over one connection after the other."""
+        """Serve the line for ever."""
         self._meter.connected("store")
         try:
-            while True:
-                try:
-                    await self._some()
-                    async with self._connector.connect() as connection:
-                        while connection.usable:
-                            await self._serve(connection)
-                            await self._some()
-                except LOST as error:
-                    self._lost(tls.explained(error, tls.STORE) or str(error) or type(error).__name__)
-                    await asyncio.sleep(pause(self._failures))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._connections):
+                    group.create_task(self._keep())
         finally:
             self._closed = True
             self._fail(self._line, StoreUnavailable(reason="it has been closed"))
 
+    async def _keep(self) -> None:
+        """Serve over one connection after the other."""
+        while True:
+            try:
+                await self._some()
+                async with self._connector.connect() as connection:
+                    while connection.usable:
+                        await self._serve(connection)
+                        await self._some()
+            except LOST as error:
+                self._lost(tls.explained(error, tls.STORE) or str(error) or type(error).__name__)
+                await asyncio.sleep(pause(self._failures))
+
     async def _some(self) -> None:
         """Wait until somebody stands in line."""
-        self._wanted.clear()
-        if not self._line:
+        while not self._line:
+            self._wanted.clear()
             await self._wanted.wait()
 
     async def _serve(self, connection: Connection) -> None:

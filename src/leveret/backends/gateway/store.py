@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import structlog
@@ -24,6 +24,9 @@ T = TypeVar("T", bound=Answer)
 
 DEFAULT_PATIENCE: Final = 30.0
 
+CONNECTIONS: Final = 4
+"""Over so many at once the calls of runs travel: while one batch is claimed, another one ends."""
+
 _log = structlog.get_logger()
 
 
@@ -32,22 +35,25 @@ async def open_store(
     connector: Connector, *, patience: float = DEFAULT_PATIENCE, meter: Meter = SILENT
 ) -> AsyncIterator[RemoteStore]:
     """The store behind the gateway, even if that is away now; a call waits for it up to `patience` seconds."""
-    batcher = Batcher(connector, patience=patience, meter=meter)
-    running = asyncio.create_task(batcher.run())
-    running.add_done_callback(_report)
+    runs = Batcher(connector, connections=CONNECTIONS, patience=patience, meter=meter)
+    registry = Batcher(connector, connections=1, patience=patience)  # whoever takes leave shall be seen last
+    running = [asyncio.create_task(batcher.run()) for batcher in (runs, registry)]
+    for task in running:
+        task.add_done_callback(_report)
     try:
-        yield RemoteStore(batcher)
+        yield RemoteStore(runs, registry)
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([running])
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
 
 class RemoteStore:
     """Implements core.ports.Runs, Reuse and Registry, and what replies need, for the models of its key."""
 
-    def __init__(self, batcher: Batcher) -> None:
-        self._batcher = batcher
+    def __init__(self, runs: Batcher, registry: Batcher) -> None:
+        self._runs = runs
+        self._registry = registry
 
     # Runs
 
@@ -82,7 +88,7 @@ class RemoteStore:
     async def announce(self, card: Card, *, worker: str, lease: float, problem: str | None = None) -> None:
         """See core.ports.Registry. Raises InvalidSetting if the key is none for this model."""
         try:
-            await self._ask(worker_api.Announce(card, worker, lease, problem), worker_api.Taken)
+            await self._registry.send(worker_api.Announce(card, worker, lease, problem))
         except ScopeMissing as error:
             scope = f"worker:{card.model}"
             reason = f"it is no key for {card.model}: `leveret keys create --scope {scope}` makes one"
@@ -122,7 +128,7 @@ class RemoteStore:
             await self._ask(worker_api.Replied(list(prediction_ids)), worker_api.Taken)
 
     async def _ask(self, call: Call, kind: type[T]) -> T:
-        answer = await self._batcher.send(call)
+        answer = await self._runs.send(call)
         if not isinstance(answer, kind):
             raise StoreUnavailable(reason=f"the gateway has answered {type(answer).__name__}: is it of this version?")
         return answer
