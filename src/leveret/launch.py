@@ -13,6 +13,7 @@ import uvicorn
 from leveret.backends import Backends, RemoteBackends, connect, connect_remotely
 from leveret.config import GatewaySettings, Settings, SweeperSettings
 from leveret.core.meters import Exposed, Meter
+from leveret.core.prediction import Prediction
 from leveret.core.tracing import UNTRACED, Tracer
 from leveret.erasure import Erasure
 from leveret.errors import DuplicateModel, InvalidSetting, Unavailable, UsageError
@@ -89,6 +90,10 @@ class Launcher:
         """A worker insists by itself; whoever waits for an HTTP answer wants to know soon."""
         return self._settings.gateway.patience if self._gateway else self._settings.worker.lease
 
+    @property
+    def _replies(self) -> bool:
+        return self._gateway or self._settings.worker.replies
+
     def _listeners(self, stack: AsyncExitStack) -> tuple[socket.socket | None, socket.socket | None]:
         """Where the gateway, and where the probes of the workers are to be served."""
         gateway, worker = self._settings.gateway, self._settings.worker
@@ -149,7 +154,7 @@ class Launcher:
             blobs=backends.blobs,
             outbound=self._settings.outbound,
             admit=partial(self._admit, target),
-            reply=replies.add,
+            reply=replies.add if self._replies else _left_to_gateways,
             meter=self._metrics,
             tracer=self._tracer,
         )
@@ -251,6 +256,10 @@ async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
         )
         raise InvalidSetting(name="gateway.host", source="the settings", reason=reason)
     return True
+
+
+def _left_to_gateways(_: Prediction) -> None:
+    """Their sweeps find that a reply is owed."""
 
 
 def _replies(settings: Settings, backends: Backends | RemoteBackends, *, signed: Callable[[], bool]) -> Replies:

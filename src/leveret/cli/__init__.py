@@ -22,7 +22,9 @@ from leveret.autoscale.process import started
 from leveret.cli import accounts, changes, dead, exits, keys, lists, webhooks
 from leveret.cli.dockerfile import dockerfile
 from leveret.cli.output import harmless, say
+from leveret.cli.permissions import permissions
 from leveret.cli.predict import predict
+from leveret.cli.provision import provision
 from leveret.cli.remote import Url
 from leveret.cli.watch import watch
 from leveret.config import Option, Settings, Value
@@ -84,7 +86,8 @@ def _with_options(*sections: str) -> Callable[[Command], Command]:
 
 
 def _parameter(name: str, row: Option) -> inspect.Parameter:
-    shown = typer.Option(row.flag, help=f"{row.help} [{row.variable}; {row.default!r}]")
+    off = f"/--no-{row.flag.removeprefix('--')}" if row.default is True else ""
+    shown = typer.Option(row.flag + off, help=f"{row.help} [{row.variable}; {row.default!r}]")
     annotation = Annotated[row.kind | None, shown]  # type: ignore[name-defined] # a type chosen at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -206,5 +209,7 @@ for _command in (
 app.add_typer(keys.app, rich_help_panel=_SERVERS)
 app.add_typer(accounts.app, rich_help_panel=_SERVERS)
 app.command(rich_help_panel=_SERVERS)(dockerfile)
+app.command(rich_help_panel=_SERVERS)(permissions)
+app.command(rich_help_panel=_SERVERS)(provision)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
 app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

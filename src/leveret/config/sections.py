@@ -126,6 +126,9 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "127.0.0.1"
     )
     health_port: Annotated[int, Meta(ge=0, le=65535, description="port for that; 0: it does not")] = 0
+    replies: Annotated[
+        bool, Meta(description="whether workers send replies over AMQP; otherwise gateways do, some seconds later")
+    ] = True
     max_output: Annotated[Bytes, Meta(description="largest output of a run, its files included, in bytes")] = (
         1024 * 1024 * 1024
     )

@@ -28,7 +28,7 @@ LeveretError
 ├── SetupFailed          a model that loads but cannot be set up now
 ├── Unhealthy            a model that says of itself that it cannot run now
 └── UsageError           InvalidSetting · InvalidArgument · DuplicateModel · ModelLoadError · DataFolderInUse ·
-                         CertificateRefused · ServerHasStore
+                         CertificateRefused · ProvisionRefused · ServerHasStore
 
 Each file here is a branch, or what belongs together. Each class has a stable `code`, the HTTP `status` it is answered
 with, and a message that says what happened and what to do next. What an error is about travels as data:
@@ -122,6 +122,7 @@ from leveret.errors.usage import (
     InvalidArgument,
     InvalidSetting,
     ModelLoadError,
+    ProvisionRefused,
     ServerHasStore,
     UsageError,
 )
@@ -170,6 +171,7 @@ __all__ = [
     "Overloaded",
     "PathNotFound",
     "PredictionNotFound",
+    "ProvisionRefused",
     "PublishUnconfirmed",
     "QueueRefused",
     "RateExceeded",

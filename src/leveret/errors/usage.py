@@ -26,6 +26,15 @@ class CertificateRefused(UsageError):
     message = "no safe connection to {host}: {reason}"
 
 
+class ProvisionRefused(UsageError):
+    """The broker's user may not make queues."""
+
+    code = "provision_refused"
+    message = (
+        "the broker refuses to have queues made ({reason}); use a user with what `leveret permissions provision` prints"
+    )
+
+
 class InvalidArgument(UsageError):
     """An input on the command line is not what the model takes."""
 

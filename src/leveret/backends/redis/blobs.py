@@ -64,6 +64,7 @@ async def open_blobs(
     pool = BlockingConnectionPool.from_url(
         url,
         protocol=2,
+        driver_info=None,
         max_connections=_CONNECTIONS,
         socket_timeout=ANSWER_TIMEOUT,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=_RETRIES),

@@ -42,7 +42,7 @@ class Connector:
         try:
             check(url, files)
             self._pool = ConnectionPool.from_url(
-                url, protocol=2, socket_timeout=None, socket_connect_timeout=_CONNECT_TIMEOUT
+                url, protocol=2, driver_info=None, socket_timeout=None, socket_connect_timeout=_CONNECT_TIMEOUT
             )
             encrypt(self._pool, url, files)
             self._pool.make_connection()  # type: ignore[no-untyped-call] # it refuses options that it does not know
