@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 from msgspec import Raw
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from leveret.core.events import Entry, Succeeded, encode, name
 from leveret.core.meters import Meter, Phase
 from leveret.core.ports import Blobs, Predictions
-from leveret.core.prediction import Prediction
+from leveret.core.prediction import EMPTY, NULL, Prediction
 from leveret.errors import DataRemoved, InvalidRequest, LeveretError
 from leveret.gateway.files.links import Links
 from leveret.gateway.identity import own
@@ -85,10 +86,13 @@ class Streams:
         return prediction
 
     def _unremoved(self, prediction: Prediction) -> Prediction:
-        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output."""
+        """The prediction, if it has still a log. Raises DataRemoved: an empty stream would be taken for the output.
+
+        It comes without its output, which may be large: a watcher that does not read would keep it for as long.
+        """
         if prediction.data_removed:
             raise DataRemoved(prediction_id=prediction.id)
-        return prediction
+        return replace(prediction, input=EMPTY, output=NULL, logs="")
 
     def _stream(self, first: bytes, frames: AsyncGenerator[bytes, None]) -> Response:
         return EventStream(first, frames, waits=self._waits, keep_alive=self._keep_alive)
