@@ -193,7 +193,7 @@ class Splitter:
 def _decoded(body: memoryview) -> Frame:
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(what="frame", reason=str(error)) from error
     finally:
         body.release()
