@@ -10,7 +10,11 @@ from leveret.errors import InvalidSetting
 
 NOWHERE = Path("there-is-no-such-file.toml")
 EMPTY = '""'
-SPECIAL: dict[str, config.Value] = {"log_level": "error", "outbound.allow": "10.0.0.0/8, fd00::/8"}
+SPECIAL: dict[str, config.Value] = {
+    "log_level": "error",
+    "log_format": "json",
+    "outbound.allow": "10.0.0.0/8, fd00::/8",
+}
 
 
 def test_without_anything_given_the_defaults_hold() -> None:

@@ -20,6 +20,7 @@ from leveret.core.letters import DeadLetter
 from leveret.core.ports import Blobs, Expiry
 from leveret.core.prediction import Prediction, Status
 from leveret.errors import DeadLetterNotFound, PredictionNotFound, Unavailable
+from leveret.observe.logs import about
 
 LIMIT: Final = 200
 """How many predictions are taken at once; each may have 128 KiB in its record."""
@@ -103,7 +104,7 @@ class Erasure:
             async with self._room:
                 await self._clear(folders)
         except Unavailable as error:
-            _log.warning("not removed yet", id=prediction.id, reason=str(error))
+            _log.warning("not removed yet", **about(prediction), reason=str(error))
             return False
         return True
 

@@ -19,6 +19,7 @@ from leveret.core import ports
 from leveret.core.ports import Broker
 from leveret.core.prediction import Prediction, ReplyTo
 from leveret.errors import LeveretError, NoReplyQueue, PredictionNotFound, Unavailable
+from leveret.observe.logs import about
 
 T = TypeVar("T")
 
@@ -101,9 +102,9 @@ class Replies:
         except PredictionNotFound:
             return True
         except NoReplyQueue as error:
-            _log.warning("a reply is dropped", id=prediction_id, reason=str(error))
+            _log.warning("a reply is dropped", **about(prediction), reason=str(error))
         except LeveretError as error:
-            _log.warning("a reply could not be sent yet", id=prediction_id, reason=str(error))
+            _log.warning("a reply could not be sent yet", prediction_id=prediction_id, reason=str(error))
             return False
         return to == prediction.reply_to
 

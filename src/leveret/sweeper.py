@@ -28,6 +28,7 @@ from leveret.core.ports import Broker, Upkeep
 from leveret.core.prediction import Prediction, Status
 from leveret.erasure import Erasure
 from leveret.errors import BrokerUnavailable, LeveretError, Unavailable
+from leveret.observe.logs import about
 from leveret.rejections import Rejections
 from leveret.replies import Replies
 from leveret.uploads import Uploads
@@ -140,6 +141,6 @@ class Sweeper:
         except BrokerUnavailable:
             return False
         except LeveretError as error:
-            _log.warning("publish failed", id=prediction.id, model=prediction.model, reason=str(error))
+            _log.warning("publish failed", **about(prediction), reason=str(error))
             return False
         return True

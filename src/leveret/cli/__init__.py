@@ -73,7 +73,7 @@ def _with_options(*sections: str) -> Callable[[Command], Command]:
                 environment=os.environ,
                 flags={name: value for name, value in chosen.items() if isinstance(value, str | int | float)},
             )
-            configure_logging(settings.log_level)
+            configure_logging(settings.log_level, settings.log_format)
             command(settings=settings, **given)
 
         own = [p for name, p in inspect.signature(command, eval_str=True).parameters.items() if name != "settings"]

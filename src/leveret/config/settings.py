@@ -48,6 +48,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least severity logged")] = (
         "info"
     )
+    log_format: Annotated[
+        str, Meta(pattern="^(auto|json|console)$", description="how: for people on a terminal, or as JSON lines")
+    ] = "auto"
     retention: Annotated[
         SecondsOrNever, Meta(description="seconds after its end until a prediction's data is removed; 0: never")
     ] = DATA

@@ -35,6 +35,7 @@ from leveret.errors import (
     Unavailable,
 )
 from leveret.gateway.confirmations import Confirmations
+from leveret.observe.logs import about
 from leveret.reuse import Reuse, answered
 
 _log = structlog.get_logger()
@@ -139,7 +140,7 @@ class Intake:
         try:
             await self._broker.publish(recorded)
         except Unavailable as error:
-            _log.warning("not queued yet", id=recorded.id, model=recorded.model, reason=str(error))
+            _log.warning("not queued yet", **about(recorded), reason=str(error))
             return Accepted(recorded, confirmed=False)
         self._confirmations.add(recorded.id)
         return Accepted(recorded, confirmed=True)
@@ -181,7 +182,7 @@ class Intake:
             if await answered(prediction, leader, runs=self._store, reuse=self._reuse, streams=card.streams):
                 return await self._store.get(prediction.id)
         except LeveretError as error:
-            _log.warning("not answered with what is known", id=prediction.id, reason=str(error))
+            _log.warning("not answered with what is known", **about(prediction), reason=str(error))
         return None
 
     async def _discard(self, fresh: Prediction) -> None:
@@ -190,7 +191,7 @@ class Intake:
             try:
                 await self._blobs.delete(fresh.input_blob)
             except Unavailable as error:
-                _log.warning("large input left behind", key=fresh.input_blob.key, reason=str(error))
+                _log.warning("large input left behind", **about(fresh), key=fresh.input_blob.key, reason=str(error))
 
     async def _forget(self, refused: Prediction) -> None:
         """Whoever sends it again is not to be answered that it was refused."""
@@ -213,7 +214,7 @@ class Intake:
         try:
             await self._broker.publish(prediction)
         except PublishUnconfirmed as error:
-            _log.warning("publish unconfirmed", id=prediction.id, model=prediction.model, reason=str(error))
+            _log.warning("publish unconfirmed", **about(prediction), reason=str(error))
             return False
         except Unavailable as error:
             await self._store.end(prediction.id, Failed(at=time.time(), error=str(error)))

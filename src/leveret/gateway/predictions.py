@@ -122,7 +122,9 @@ class PredictionPages:
             async with asyncio.timeout(TELL_PATIENCE):
                 await self._broker.tell(worker, control.encode(cancel))
         except (Unavailable, TimeoutError) as error:
-            _log.warning("worker not told of a cancel", worker=worker, id=cancel.prediction_id, error=str(error))
+            _log.warning(
+                "worker not told of a cancel", worker=worker, prediction_id=cancel.prediction_id, error=str(error)
+            )
 
     async def _answer(self, request: Request, prediction: Prediction) -> Response:
         content = await self._views.prediction(prediction, self._views.base(request))

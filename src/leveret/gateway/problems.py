@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leveret.core.meters import Meter
 from leveret.errors import BadRequest, LeveretError, MethodNotAllowed, PathNotFound, Unauthenticated, Unavailable
+from leveret.gateway.naming import named
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -52,6 +53,8 @@ class Problems:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. What nobody expected is raised again once it is answered, for the server to log."""
         scope["app"] = self  # without it the router answers by itself what it does not find
+        if scope["type"] == "http":
+            send = named(scope, send)
         try:
             await self._app(scope, receive, send)
         except Exception as error:

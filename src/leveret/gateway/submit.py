@@ -43,6 +43,7 @@ from leveret.gateway.tracing import trace_of
 from leveret.gateway.unanswered import Unanswered
 from leveret.gateway.views import Views
 from leveret.gateway.waits import Waits
+from leveret.observe.logs import about
 from leveret.outbound import Guard
 
 _log = structlog.get_logger()
@@ -205,7 +206,7 @@ class Submit:
             self._meter.phase(ended.model, Phase.DELIVERY, time.time() - (ended.completed_at or 0.0))
             return await self._views.prediction(ended, base)
         except LeveretError as error:
-            _log.warning("no result for who waits", id=prediction.id, reason=str(error))
+            _log.warning("no result for who waits", **about(prediction), reason=str(error))
             return None
 
 

@@ -72,6 +72,6 @@ class Dispatcher:
         try:
             await self._queues.send(webhooks.encode(Fresh(prediction_id)))
         except LeveretError as error:
-            _log.warning("an errand was not queued", id=prediction_id, reason=str(error))
+            _log.warning("an errand was not queued", prediction_id=prediction_id, reason=str(error))
             return False
         return True

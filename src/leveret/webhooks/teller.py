@@ -30,6 +30,7 @@ from leveret.core.signature import SECRET_SIZE, new_secret
 from leveret.core.tracing import UNTRACED, Tracer
 from leveret.core.webhooks import Again, Call, Errand, Fresh, News, Notice
 from leveret.errors import LeveretError, Unavailable, Undecodable
+from leveret.observe.logs import about
 from leveret.webhooks.caller import Answer, Caller
 from leveret.webhooks.crowds import Crowded, Crowds
 
@@ -106,7 +107,7 @@ class Teller:
             await asyncio.sleep(AWAY_PAUSE)
             errand.give_back()
         except Exception as error:
-            _log.error("an errand failed and becomes a dead letter", errand=errand.body, exc_info=error)
+            _log.error("an errand failed and becomes a dead letter", exc_info=error)
             errand.reject()
 
     async def _do(self, body: bytes) -> None:
@@ -145,7 +146,7 @@ class Teller:
         again = Again(notice)
         answer = await self._call(news.prediction, again)
         self._measure(news.prediction, again, answer)
-        await self._follow_up(again, answer)
+        await self._follow_up(news.prediction, again, answer)
         await self._remember(again, answer, told=notice.number)
 
     async def _tell_update(self, news: News, notice: Notice, *, failures: int) -> bool:
@@ -154,7 +155,7 @@ class Teller:
         answer = await self._call(news.prediction, again)
         self._measure(news.prediction, again, answer)
         if answer.accepted or answer.gone or again.attempt >= self._settings.max_attempts:
-            await self._follow_up(again, answer)
+            await self._follow_up(news.prediction, again, answer)
             await self._remember(again, answer, told=notice.number)
             return True
         delay = min(self._delay(again, answer), LONGEST_PAUSE)
@@ -168,7 +169,7 @@ class Teller:
             return
         answer = await self._call(news.prediction, again)
         self._measure(news.prediction, again, answer)
-        await self._follow_up(again, answer)
+        await self._follow_up(news.prediction, again, answer)
         await self._remember(again, answer, told=0)
 
     async def _call(self, prediction: Prediction, again: Again) -> Answer:
@@ -190,7 +191,7 @@ class Teller:
                 span.end(status=answer.status or "", error="" if answer.accepted else "not_accepted")
             return answer
 
-    async def _follow_up(self, again: Again, answer: Answer) -> None:
+    async def _follow_up(self, prediction: Prediction, again: Again, answer: Answer) -> None:
         """What is due after this answer."""
         if answer.accepted:
             return
@@ -201,7 +202,7 @@ class Teller:
             later = replace(again, attempt=again.attempt + 1, due=time.time() + delay)
             await self._send(later, delay=delay)
         else:
-            _log.warning("a webhook is given up", id=again.prediction_id, webhook_id=again.notice.webhook_id)
+            _log.warning("a webhook is given up", **about(prediction), webhook_id=again.notice.webhook_id)
 
     def _measure(self, prediction: Prediction, again: Again, answer: Answer) -> None:
         final = answer.gone or again.attempt >= self._settings.max_attempts

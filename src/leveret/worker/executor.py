@@ -26,7 +26,7 @@ from leveret.core import lifecycle
 from leveret.core.blobs import output_key
 from leveret.core.events import Failed, Output, Report, Succeeded
 from leveret.core.meters import Meter, Phase
-from leveret.core.outcome import Crashed, HandedBack, Overran, Returned, Stopped
+from leveret.core.outcome import Crashed, HandedBack, Overran, RetryWanted, Returned, Stopped
 from leveret.core.places import Places
 from leveret.core.ports import Blobs, Busy, Claim, Claimed, Delivery, Early, Finished, Pulse, Runs
 from leveret.core.prediction import Blob, Means, Prediction
@@ -98,8 +98,10 @@ class Executor:
             for part in parts:
                 await self._see_through(part, process, most=most, claimed=claimed if part is parts[-1] else None)
         except Exception:
-            _log.exception("batch failed; what has not ended is tried again", ids=[held.run.id for held in batch])
             begun = [held for held in batch if held.open and held.run.attempt]
+            _log.exception("batch failed; what has not ended is tried again", count=len(begun))
+            for held in begun:
+                _log.warning("run again", **held.about(), reason="its batch failed")
             self._hand.abandon(begun)
             await self._reset(begun)
         finally:
@@ -208,7 +210,6 @@ class Executor:
 
     async def _settle(self, judged: Sequence[Judged]) -> None:
         """Record the endings first, acknowledge second."""
-        again: dict[str, list[str]] = {}
         judged = [tenable(held, verdict) for held, verdict in judged]
         pulses = await self._record(judged)
         gone = [one for one, pulse in zip(judged, pulses, strict=True) if pulse is Pulse.GONE]
@@ -225,10 +226,8 @@ class Executor:
                 case Again(ending=ending):
                     settled(held, verdict)
                     self._meter.rerun(held.prediction.model)
-                    again.setdefault(ending.reason, []).append(held.run.id)
+                    _log.warning("run again", **held.about(), reason=_told(held, ending.reason))
                     await self._hand.give_back(held, delay=ending.delay)
-        for reason, ids in again.items():
-            _log.warning("run again", reason=reason, ids=ids)
         await self._settle_gone(gone)
 
     async def _settle_gone(self, judged: Sequence[Judged]) -> None:
@@ -243,7 +242,7 @@ class Executor:
 
     async def _discard(self, held: Held, verdict: Verdict) -> None:
         """The run was no longer ours. Its message is not acknowledged: it may be the only one that there is."""
-        _log.warning("result discarded: the run was no longer ours", id=held.run.id)
+        _log.warning("result discarded: the run was no longer ours", **held.about())
         held.span.end(status="lost", error="lost")
         if isinstance(verdict.ending, Succeeded) and (blob := verdict.ending.output_blob) is not None:
             with suppress(LeveretError):  # it is removed with the data of its prediction then
@@ -296,7 +295,9 @@ class Executor:
         return await self._blobs.put(key, once(output), content_type=CONTENT_TYPE)
 
     def _decide(self, end: Ended, *, at: float) -> Judged:
-        return judge(self._hand.of(end.id), end, at=at, worker=self._hand.worker)
+        held = self._hand.of(end.id)
+        held.asked_again = isinstance(end.outcome, RetryWanted)
+        return judge(held, end, at=at, worker=self._hand.worker)
 
     async def _record(self, judged: Sequence[Judged]) -> list[Pulse]:
         if not judged:
@@ -333,6 +334,11 @@ class Executor:
         """How long it has waited for its first run; until a later one it waits for other reasons."""
         if held.run.attempt == 1:
             self._meter.phase(held.prediction.model, Phase.QUEUED, time.time() - held.prediction.created_at)
+
+
+def _told(held: Held, reason: str) -> str:
+    """Why it is run again, as the log says it: what a model says is only for whoever may see the prediction."""
+    return "its model asks for it" if held.asked_again else reason
 
 
 def _shares(held: Held, *, at_once: bool, most: int) -> bool:

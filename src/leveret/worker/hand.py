@@ -20,6 +20,7 @@ from leveret.core.ports import Claimed, Delivery, Pulse, Running, Runs
 from leveret.core.prediction import Prediction
 from leveret.core.tracing import INERT, Span
 from leveret.errors import LeveretError
+from leveret.observe.logs import about
 
 AGAIN: Final = 1.0
 """Seconds until a run that goes on is stopped again: it may not have reached its process the first time."""
@@ -44,11 +45,25 @@ class Held:
 
     It is in hand `since` then, and `guarded` once a guard stands for it.
     So many bytes its run has `put_out`. A run that has `streamed` chunks of its output is `truncated` when the store
-    has lost them: it cannot succeed. The attempt goes on in `span`, and within it what the process does in `running`.
+    has lost them: it cannot succeed. The attempt goes on in `span`, and within it what the process does in
+    `running`. The model may have `asked_again`, in its own words, at the end of its latest run.
     """
 
     __slots__ = (
-        *("alive", "appends", "claimed", "delivery", "double", "guarded", "most", "open", "prediction", "run", "since"),
+        *(
+            "alive",
+            "appends",
+            "asked_again",
+            "claimed",
+            "delivery",
+            "double",
+            "guarded",
+            "most",
+            "open",
+            "prediction",
+            "run",
+            "since",
+        ),
         *("put_out", "running", "span", "streamed", "timer", "truncated", "unwanted"),
     )
 
@@ -71,6 +86,11 @@ class Held:
         self.running: Span = INERT
         self.streamed = False
         self.truncated = False
+        self.asked_again = False
+
+    def about(self) -> dict[str, str | int]:
+        """What a line of the log about it says; which worker this is, each of its lines says."""
+        return {**about(self.prediction), "attempt": self.run.attempt}
 
 
 class Hand:
@@ -205,14 +225,14 @@ class Hand:
                 others.append((Running(held.run.id, claim.attempt), reset))
         if others:
             await self._runs.settle(others, worker=self.worker)
-        if ours:
-            _log.warning("records made anew: the store had lost them", ids=[held.run.id for held in ours])
+        for held in ours:
+            _log.warning("record made anew: the store had lost it", **held.about())
         return ours
 
     def _lose(self, held: Held) -> None:
         if held.alive:
             held.alive = False
-            _log.warning("run lost; its result will be discarded", id=held.run.id, attempt=held.run.attempt)
+            _log.warning("run lost; its result will be discarded", **held.about())
             self._drop(held, Unwanted.LOST)
 
     def _drop(self, held: Held, why: Unwanted) -> None:
@@ -251,7 +271,7 @@ async def _guard(held: Held, delay: float) -> None:
     try:
         await held.delivery.guard(delay)
     except LeveretError as error:
-        _log.warning("not guarded; tried again", id=held.run.id, error=str(error))
+        _log.warning("not guarded; tried again", **held.about(), error=str(error))
     else:
         held.guarded = True
 
@@ -261,4 +281,4 @@ async def give_back(delivery: Delivery, *, delay: float) -> None:
     try:
         await delivery.retry(delay)
     except LeveretError as error:
-        _log.warning("not given back", id=delivery.prediction.id, error=str(error))
+        _log.warning("not given back", **about(delivery.prediction), error=str(error))

@@ -99,7 +99,7 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until drained. Raises UsageError, such as ModelLoadError when the target does not load."""
-        with self._spool.held():
+        with self._spool.held(), structlog.contextvars.bound_contextvars(worker=self.id):
             await self._serve()
 
     def drain(self) -> None:
@@ -155,7 +155,7 @@ class Worker:
             while True:
                 if self._pool.complete and not self._announced.is_set():
                     self._announced.set()
-                    _log.info("serving", model=card.model, version=card.version, worker=self.id)
+                    _log.info("serving", model=card.model, version=card.version)
                 await self._pool.changes(within=self._settings.beat)
                 await self._beat(card)
         finally:
@@ -178,7 +178,7 @@ class Worker:
             await self._hand.beat()
             await self._announce(card, lease=self._settings.lease)
         except Unavailable as error:
-            _log.warning("no sign of life", worker=self.id, error=str(error))
+            _log.warning("no sign of life", error=str(error))
 
     async def _guard(self) -> None:
         """A loop of its own: a broker that hangs must not keep the signs of life waiting."""
@@ -193,7 +193,7 @@ class Worker:
                 try:
                     self._hand.cancel(control.decode(message).prediction_id)
                 except Undecodable as error:
-                    _log.warning("control message ignored", worker=self.id, error=str(error))
+                    _log.warning("control message ignored", error=str(error))
 
     def _stop(self, run: Running) -> None:
         self._pool.cancel(run, grace=self._settings.cancel_grace)

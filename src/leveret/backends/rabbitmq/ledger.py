@@ -12,6 +12,7 @@ from pika.channel import Channel
 
 from leveret.core.prediction import Prediction
 from leveret.errors import Unavailable
+from leveret.observe.logs import about
 
 REFUSED_PAUSE: Final = 1.0
 """Seconds before a delivery goes back whose delayed copy could not be published: the queue would return it at once."""
@@ -142,7 +143,7 @@ class RabbitDelivery:
             await self._republish(self.prediction, delay)
             copied = True
         except Unavailable as error:
-            _log.warning("a retry could not be postponed", prediction_id=self.prediction.id, reason=str(error))
+            _log.warning("a retry could not be postponed", **about(self.prediction), reason=str(error))
         finally:
             if copied:
                 self._ledger.ack(self._tag)
