@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Final, Self
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -85,9 +86,35 @@ class Container:
         given = [f"--env={key}={value}" for key, value in variables.items()]
         return (*self._command, "run", "--isolation=chroot", *given, self._name, "--", *line)
 
-    def run(self, *line: str) -> str:
+    def run(self, *line: str, **variables: str) -> str:
         """Run one to its end; what it printed."""
-        return _run(*self.arguments(*line))
+        return _run(*self.arguments(*line, **variables))
+
+    def succeeds(self, *line: str, **variables: str) -> bool:
+        """Whether one ends well."""
+        done = subprocess.run(self.arguments(*line, **variables), capture_output=True, timeout=_TIMEOUT, check=False)
+        return done.returncode == 0
+
+    @contextmanager
+    def running(self, *line: str, until: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+        """One that runs, once it has said this; it is asked to end, and must have ended well."""
+        arguments = self.arguments(*line, **variables)
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout is not None
+            said: list[str] = []
+            try:
+                for text in process.stdout:
+                    said.append(text)
+                    if until in text:
+                        break
+                assert said, line
+                assert until in said[-1], "".join(said)
+                drain = Thread(target=process.stdout.read, daemon=True)
+                drain.start()
+                yield process
+            finally:
+                process.terminate()
+                process.wait(_TIMEOUT)
 
 
 def missing() -> str:
