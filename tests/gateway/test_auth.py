@@ -25,6 +25,7 @@ from tests.gateway.served import Gateway, eventually, serving
 ECHOED = {"input": {"text": "hello"}}
 OPEN = {
     *("/health/live", "/health/ready", "/openapi.json", "/asyncapi.json", "/docs", "/docs/{name}"),
+    *("/", "/dashboard/{name:path}"),
     *("/v1/streams/{prediction_id}", "/v1/files/{file_id}/download"),
 }
 """Open to everybody, or to whoever has a link."""

@@ -121,7 +121,7 @@ async def test_every_endpoint_is_described_and_nothing_else(gateway: Gateway) ->
 
     everything = (*OPERATIONS, *files.OPERATIONS, *webhooks.OPERATIONS, *admin.OPERATIONS, *workers.OPERATIONS)
     described = {(operation.method, operation.path) for operation in everything}
-    pages = {("get", "/docs"), ("get", "/docs/{name}")}  # for people
+    pages = {("get", path) for path in ("/docs", "/docs/{name}", "/", "/dashboard/{name:path}")}  # for people
     assert served == described | pages | {("query", "/v1/models")}  # OpenAPI 3.1 has no place for this method
 
 

@@ -29,7 +29,7 @@ async def test_a_problem_has_the_members_of_the_standard(gateway: Gateway) -> No
     } == response.json()
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/predictions/", "/v1/models/local/echo/", "/v1/models/a/b/c", "/%ff"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/predictions/", "/v1/models/local/echo/", "/v1/models/a/b/c", "/%ff"])
 async def test_a_path_without_an_endpoint_is_not_found(gateway: Gateway, path: str) -> None:
     response = await gateway.client.get(path)
 

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 class Card(Struct, frozen=True, kw_only=True):
     """A model as the gateway knows it. Schemas are JSON Schema 2020-12, as JSON.
 
-        `slots` is how many of its runs one worker has under way at once. The timeouts, in seconds, are until its
+    `slots` is how many of its runs one worker has under way at once. The timeouts, in seconds, are until its
     predictions must have begun and ended; None is no limit. `retention` is for how long their data stays after that, if
     the model says so; `reuse` for how long an output answers other predictions, in seconds.
     """
@@ -34,3 +34,16 @@ class Listing(Struct, frozen=True, kw_only=True):
     card: Card
     workers: int
     problems: tuple[str, ...] = ()
+
+
+class Present(Struct, frozen=True, kw_only=True):
+    """A worker that shows that it is alive, and how many runs it has under way.
+
+    `expires_at` is when it counts as gone (Unix seconds) unless it shows another sign of life.
+    """
+
+    model: str
+    worker: str
+    expires_at: float
+    problem: str | None = None
+    running: int = 0

@@ -77,6 +77,7 @@ class _Background(Struct, frozen=True):
             loops = [
                 self.parts.catalog.run(),
                 self.parts.estimates.run(),
+                self.parts.history.run(),
                 self.parts.confirmations.run(),
                 self.parts.keyring.run(),
                 self.parts.limiter.run(),

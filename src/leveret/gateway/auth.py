@@ -30,9 +30,9 @@ _MOST: Final = 10_000
 WORKERS: Final = "/worker/"
 """What the paths begin with at which a worker needs a key of its own."""
 
-_OPEN: Final = ("/health/", "/docs")
-_DOCUMENTS: Final = frozenset({"/openapi.json", "/asyncapi.json"})
 _MODELS: Final = "/admin/v1/models/"
+_OPEN: Final = ("/health/", "/docs", "/dashboard/")
+_DOCUMENTS: Final = frozenset({"/", "/openapi.json", "/asyncapi.json"})
 _READING: Final = frozenset({"GET", "HEAD", "QUERY", "OPTIONS"})
 
 _log = structlog.get_logger()

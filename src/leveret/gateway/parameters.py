@@ -44,6 +44,7 @@ PARAMETERS: Final[Schema] = {
     "status": _parameter("query", "status", "only predictions in this state", {"enum": [*Status]}),
     "model": _parameter("query", "model", "only predictions of this model, `owner/name`", _MODEL_OR_ALL),
     "dead_model": _parameter("query", "model", "only dead letters of this model, `owner/name`", _MODEL),
+    "overview_model": _parameter("query", "model", "the history of this model, `owner/name`", _MODEL_OR_ALL),
     "file_id": _parameter("path", "file_id", "the id of a file", _TEXT),
     "owner_of_file": _parameter("query", "owner", "whose file it is, as its link says", _TEXT),
     "expiry": _parameter("query", "expiry", "until when the link can be used, as it says", _NUMBER),

@@ -12,6 +12,7 @@ from leveret.core import ports
 from leveret.core.hooks import Hooks
 from leveret.core.meters import Exposed
 from leveret.core.ports import (
+    Attendance,
     Blobs,
     Expiry,
     Files,
@@ -32,6 +33,7 @@ from leveret.gateway.confirmations import Confirmations, Outbox
 from leveret.gateway.endpoint import Endpoint, Handler, traced
 from leveret.gateway.estimates import Estimates
 from leveret.gateway.files.links import Links
+from leveret.gateway.history import History
 from leveret.gateway.intake import Intake
 from leveret.gateway.limiter import Limiter
 from leveret.gateway.views import Views
@@ -45,6 +47,7 @@ class GatewayStore(
     Runs,
     ports.Reuse,
     Registry,
+    Attendance,
     Letters,
     Expiry,
     Files,
@@ -76,6 +79,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     confirmations: Confirmations
     erasure: Erasure
     estimates: Estimates
+    history: History
     intake: Intake
     limiter: Limiter
     links: Links
@@ -114,6 +118,7 @@ class Parts(Struct, frozen=True, kw_only=True):
             confirmations=confirmations,
             erasure=Erasure(store=store, blobs=blobs),
             estimates=estimates,
+            history=History(lines=store),
             intake=_intake(store, broker, blobs, confirmations, tracer, inline_limit=settings.inline_limit),
             limiter=Limiter(accounts=store, estimates=estimates, settings=limits),
             links=links,

@@ -8,11 +8,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from leveret.core.worker_api import BLOBS, CALLS
 from leveret.errors import UpgradeRequired
-from leveret.gateway import reference
+from leveret.gateway import dashboard, reference
 from leveret.gateway.account import account, hardware
 from leveret.gateway.admin.accounts import AccountPages
 from leveret.gateway.admin.keys import KeyPages
 from leveret.gateway.admin.letters import LetterPages
+from leveret.gateway.admin.overview import OverviewPages
 from leveret.gateway.admin.queues import QueuePages
 from leveret.gateway.admin.scale import ScalePages
 from leveret.gateway.asyncapi import SocketDocument
@@ -174,11 +175,14 @@ def _admin_routes(parts: Parts) -> list[Route]:
     letters = LetterPages(store=parts.store, intake=parts.intake, views=parts.views, erasure=parts.erasure)
     queues = QueuePages(broker=parts.broker, registry=parts.store)
     scale = ScalePages(queues=parts.broker, lines=parts.store, catalog=parts.catalog, estimates=parts.estimates)
+    overview = OverviewPages(catalog=parts.catalog, history=parts.history, lines=parts.store, attendance=parts.store)
     keys = KeyPages(store=parts.store)
     accounts = AccountPages(store=parts.store)
     return [
         parts.at("/admin/v1/queues", queues.list),
         parts.at("/admin/v1/models/{owner}/{name}/scale", scale.get),
+        parts.at("/admin/v1/overview", overview.get),
+        parts.at("/admin/v1/workers", overview.workers),
         parts.at("/admin/v1/keys", keys.list),
         parts.at("/admin/v1/keys", keys.create, method="POST"),
         parts.at("/admin/v1/keys/{key_id}", keys.revoke, method="DELETE"),
@@ -203,6 +207,8 @@ def _other_routes(parts: Parts) -> list[Route]:
         parts.at("/metrics", readings.get),
         parts.at("/health/live", health.live),
         parts.at("/health/ready", health.ready),
+        parts.at("/", dashboard.page),
+        parts.at("/dashboard/{name:path}", dashboard.part),
         parts.at("/docs", reference.page),
         parts.at("/docs/{name}", reference.part),
         parts.at("/openapi.json", Document(catalog=parts.catalog, views=parts.views).get),

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from leveret.backends.redis import claims, lines, listings, replies, scripts
 from leveret.backends.redis.accounts import RedisAccounts, refused
+from leveret.backends.redis.attendance import RedisAttendance
 from leveret.backends.redis.batcher import Batcher
 from leveret.backends.redis.commands import Commands
 from leveret.backends.redis.connection import Connector, Reply
@@ -94,7 +95,16 @@ async def open_store(
         await _stop(tasks)
 
 
-class RedisStore(RedisUpkeep, RedisLetters, RedisExpiry, RedisUploads, RedisHooks, RedisCredentials, RedisAccounts):
+class RedisStore(
+    RedisUpkeep,
+    RedisLetters,
+    RedisExpiry,
+    RedisUploads,
+    RedisHooks,
+    RedisCredentials,
+    RedisAccounts,
+    RedisAttendance,
+):
     """Implements core.ports.Store."""
 
     def __init__(self, *, batcher: Batcher, commands: Commands, keys: Keys, logs: Logs) -> None:

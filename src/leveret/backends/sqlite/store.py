@@ -28,7 +28,7 @@ from leveret.backends.sqlite.database import Database, Operation
 from leveret.backends.sqlite.doorbells import Doorbells
 from leveret.backends.sqlite.records import News
 from leveret.core import webhooks
-from leveret.core.card import Card, Listing
+from leveret.core.card import Card, Listing, Present
 from leveret.core.events import Canceled, Ending, Entry, Failed, Report, size
 from leveret.core.keys import ApiKey
 from leveret.core.lanes import lane_for
@@ -142,6 +142,10 @@ class SqliteStore:
     async def cards(self) -> list[Listing]:
         """See core.ports.Registry."""
         return await self._database.read(upkeep.cards)
+
+    async def present(self) -> list[Present]:
+        """See core.ports.Attendance."""
+        return await self._database.read(upkeep.present)
 
     async def running(self) -> Mapping[str, int]:
         """See core.ports.Registry."""

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from leveret.backends.sqlite import records
-from leveret.core.card import Card, Listing
+from leveret.core.card import Card, Listing, Present
 from leveret.core.prediction import Prediction, Status
 
 _card_decoder: Final = msgspec.json.Decoder(Card)
@@ -116,6 +116,24 @@ def cards(connection: Connection) -> list[Listing]:
 def _listing(card: bytes, workers: Sequence[str | None]) -> Listing:
     problems = tuple(problem for problem in workers if problem is not None)
     return Listing(card=_card_decoder.decode(card), workers=len(workers), problems=problems)
+
+
+def present(connection: Connection) -> list[Present]:
+    """See core.ports.Attendance."""
+    runs = {
+        (model, worker): count
+        for model, worker, count in connection.execute(
+            "SELECT model, worker, count(*) FROM predictions WHERE status = 'processing' GROUP BY model, worker"
+        )
+    }
+    rows: Iterable[tuple[str, str, float, str | None]] = connection.execute(
+        "SELECT model, worker, expires_at, problem FROM presence WHERE expires_at > ? ORDER BY model, worker",
+        (time.time(),),
+    )
+    return [
+        Present(model=model, worker=worker, expires_at=until, problem=problem, running=runs.get((model, worker), 0))
+        for model, worker, until, problem in rows
+    ]
 
 
 def running(connection: Connection) -> Mapping[str, int]:

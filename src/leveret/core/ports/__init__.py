@@ -1,8 +1,8 @@
 """The ports: what the gateway, the worker and the sweeper need of the world. Backends implement them.
 
 * Broker: the queues. A `Delivery` ends in exactly one of ack, retry, reject. Errands: the queue of webhooks.
-* Store, fifteen small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Reuse, Registry,
-  Models, Lines, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, ApiKeys, Accounts.
+* Store, sixteen small Protocols, each named for who needs it or for what it keeps: Predictions, Runs, Reuse,
+  Registry, Models, Attendance, Lines, Upkeep, Expiry, Letters, Files, Secrets, Hooks, Replies, ApiKeys, Accounts.
 * Blobs: large values.
 """
 
@@ -17,13 +17,14 @@ from leveret.core.ports.broker import Broker, Deliveries, Delivery, Rejected
 from leveret.core.ports.kept import Files, Letters, Secrets
 from leveret.core.ports.keys import ApiKeys
 from leveret.core.ports.predictions import Predictions, Query
-from leveret.core.ports.registry import Lines, Models, Outbox, Registry
+from leveret.core.ports.registry import Attendance, Lines, Models, Outbox, Registry
 from leveret.core.ports.runs import Busy, Claim, Claimed, Early, Finished, Pulse, Reuse, Running, Runs
 from leveret.core.ports.upkeep import Expiry, Replies, Upkeep, Waiting
 
 __all__ = [
     "Accounts",
     "ApiKeys",
+    "Attendance",
     "Blobs",
     "Broker",
     "Busy",
@@ -66,6 +67,7 @@ class Store(
     Reuse,
     Registry,
     Models,
+    Attendance,
     Lines,
     Upkeep,
     Expiry,
@@ -78,4 +80,4 @@ class Store(
     Accounts,
     Protocol,
 ):
-    """All fifteen, as one backend class."""
+    """All sixteen, as one backend class."""

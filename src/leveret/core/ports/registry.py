@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from leveret.core.card import Card, Listing
+from leveret.core.card import Card, Listing, Present
 from leveret.core.line import Line
 
 
@@ -34,6 +34,14 @@ class Models(Protocol):
 
     async def models(self, prediction_ids: Sequence[str]) -> list[str | None]:
         """The model of each, which never changes; None if there is no record."""
+        ...
+
+
+class Attendance(Protocol):
+    """Who serves the models."""
+
+    async def present(self) -> list[Present]:
+        """Every worker that shows that it is alive, by model and name."""
         ...
 
 

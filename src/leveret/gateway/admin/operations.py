@@ -7,6 +7,7 @@ from typing import Final
 from leveret.core.keys import ACCOUNT
 from leveret.gateway.admin.accounts import AccountLimits, AccountList
 from leveret.gateway.admin.keys import KeyList, MadeKey
+from leveret.gateway.admin.overview import OverviewView, WorkerList
 from leveret.gateway.admin.queues import QueueList
 from leveret.gateway.admin.scale import ScaleView
 from leveret.gateway.admin.views import DeadLetterDetail, DeadLetterPage, Purged, Retried
@@ -24,6 +25,8 @@ SENT: Final = (
     Purged,
     QueueList,
     ScaleView,
+    OverviewView,
+    WorkerList,
 )
 """What the admin API answers."""
 
@@ -129,6 +132,24 @@ OPERATIONS: Final = (
         tag="queues",
         parameters=("owner", "name", "target_wait"),
         answers={200: reference("Scale")},
+    ),
+    Operation(
+        method="get",
+        path="/admin/v1/overview",
+        name="getOverview",
+        summary="How much there is to do and how fast it is done, now and in the last five minutes",
+        description="With `model` the last minutes are those of this one alone.",
+        tag="queues",
+        parameters=("overview_model",),
+        answers={200: reference("Overview")},
+    ),
+    Operation(
+        method="get",
+        path="/admin/v1/workers",
+        name="listWorkers",
+        summary="Every worker that is alive, and how much it runs",
+        tag="queues",
+        answers={200: reference("WorkerList")},
     ),
     Operation(
         method="get",

@@ -1,12 +1,14 @@
-"""What everyone may expect of a Store about the models that are served: announce, cards, running."""
+"""What everyone may expect of a Store about the models that are served: announce, cards, present, running."""
 # ruff: noqa: D102, S101 - tests are named by sentences, and asserting is what they do
 
 from __future__ import annotations
 
+import time
+
 from msgspec import Raw
 from msgspec.structs import replace
 
-from leveret.core.card import Card, Listing
+from leveret.core.card import Card, Listing, Present
 from leveret.core.ports import Store
 from leveret.testing.conformance.arrange import LONG, a_prediction, claimed, eventually, reset, settle, succeeded
 
@@ -133,6 +135,24 @@ class RegistryConformance:
         await store.announce(ECHO, worker="w1", lease=0)
 
         assert await store.cards() == [Listing(card=newer, workers=1)]
+
+    async def test_who_is_present_is_listed_with_what_they_run(self, store: Store) -> None:
+        await store.announce(ECHO, worker="w1", lease=LONG)  # under this name `claimed` claims
+        await store.announce(ECHO, worker="w2", lease=LONG, problem="no device")
+        await store.announce(OTHER, worker="w3", lease=LONG)
+        await store.announce(OTHER, worker="gone", lease=0)
+        await claimed(store, await store.create(a_prediction()))
+        await claimed(store, await store.create(a_prediction()))
+        until = time.time() + LONG
+
+        found = await store.present()
+
+        assert all(abs(one.expires_at - until) < 5 for one in found)
+        assert [replace(one, expires_at=0.0) for one in found] == [
+            Present(model="acme/ocr", worker="w3", expires_at=0.0),
+            Present(model="local/echo", worker="w1", expires_at=0.0, running=2),
+            Present(model="local/echo", worker="w2", expires_at=0.0, problem="no device"),
+        ]
 
     async def test_what_runs_is_counted_by_model(self, store: Store) -> None:
         echoes = [await store.create(a_prediction(account=account)) for account in ("alice", "bob", "bob")]

@@ -1,0 +1,40 @@
+// Tables: predictions as rows, which several pages show.
+
+import { h } from "./dom.js";
+import { duration } from "./format.js";
+import { badge, row, table, when } from "./parts.js";
+import { href } from "./router.js";
+
+const COLUMNS = [["Status"], ["Prediction", "grow"], ["Model", "wide-only"], ["Took", "end"], ["Run", "end wide-only"], ["Created", "end"]];
+
+/** A table of predictions; `withModel` is whether they may be of several. */
+export function predictionTable(label, predictions, { withModel = true } = {}) {
+  const columns = withModel ? COLUMNS : COLUMNS.filter(([title]) => title !== "Model");
+  const rows = predictions.map((one) => row(columns, cells(one).filter((_, index) => withModel || index !== 2)));
+  return table(label, columns, rows);
+}
+
+/** Where a prediction is shown. */
+export const predictionHref = (id) => href(`/predictions/${id}`);
+
+/** Where a model is shown. */
+export const modelHref = (model) => href(`/models/${model}`);
+
+function cells(one) {
+  return [
+    badge(one.status),
+    h("a", { href: predictionHref(one.id), class: "row-link" }, h("span", { class: "mono" }, one.id), h("span", { class: "gist" }, gist(one))),
+    one.model,
+    duration(one.metrics?.total_time),
+    duration(one.metrics?.predict_time),
+    when(one.created_at),
+  ];
+}
+
+/** What it was asked, or why it failed, in a line. */
+function gist(one) {
+  if (one.error) return one.error;
+  if (one.data_removed) return "its data is no longer kept";
+  const values = Object.values(one.input).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+  return values.map((value) => (value.startsWith("data:") ? value.slice(0, value.indexOf(";")) : /\/v1\/files\//.test(value) ? "file" : value.slice(0, 120))).join(" · ");
+}

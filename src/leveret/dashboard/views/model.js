@@ -1,0 +1,100 @@
+// One model: a form to try it out, its schema, and how a program asks for it.
+
+import { address, get, modelPath } from "../api.js";
+import { h, put, shower } from "../dom.js";
+import { ago } from "../format.js";
+import { icon } from "../icons.js";
+import { card, code, empty, failure, heading, tabs, waiting } from "../parts.js";
+import { poll } from "../poll.js";
+import { href } from "../router.js";
+import { bounds, inputs, kind, schemas } from "../schema.js";
+import { predictionTable } from "../tables.js";
+import { json } from "../values.js";
+import { Playground } from "../playground.js";
+import { workersOf } from "./models.js";
+
+const LATEST = 6;
+
+export function model({ names, signal, fail }) {
+  const name = `${names.owner}/${names.name}`;
+  const place = h("div", { class: "flow" }, heading(name), waiting(8));
+  get(modelPath(name), { signal }).then(
+    (found) => put(place, page(found, name, { signal, fail })),
+    (error) => signal.aborted || fail(error) || put(place, heading(name), failure(error)),
+  );
+  return place;
+}
+
+function page(found, name, { signal, fail }) {
+  const given = schemas(found);
+  const state = h("div", { class: "slot" });
+  const latest = h("div", {}, waiting(3));
+  const showLatest = shower(latest, (predictions) => latestOf(name, predictions));
+  const showState = shower(state, (model) => model.problem && h("div", { class: "failure" }, icon("alert"), h("div", {}, h("strong", {}, "A worker cannot run it now"), h("p", {}, model.problem))));
+  const presence = h("span", {}, workersOf(found));
+  const again = poll(
+    async () => showLatest((await get(`v1/predictions?model=${encodeURIComponent(name)}`, { signal })).results.slice(0, LATEST)),
+    { seconds: 4, signal, fail },
+  );
+  poll(
+    async () => {
+      const now = await get(modelPath(name), { signal });
+      showState({ problem: now.problem });
+      put(presence, workersOf(now));
+    },
+    { seconds: 5, signal, fail },
+  );
+  const playground = new Playground({ name, given, signal, ran: again });
+  return [
+    heading(name, { about: found.description, above: h("a", { href: href("/models"), class: "back" }, "Models"), actions: [presence] }),
+    state,
+    tabs("Parts of the model", [
+      ["Playground", [playground.element, card("Latest predictions", { flush: true }, latest)]],
+      ["Schema", schemaPanel(found, given)],
+      ["API", apiPanel(name, given)],
+    ]),
+  ];
+}
+
+function latestOf(name, predictions) {
+  if (!predictions.length) return empty("It has not been run yet", "What you run stands here.");
+  return predictionTable(`Latest predictions of ${name}`, predictions, { withModel: false });
+}
+
+function schemaPanel(found, given) {
+  const rows = inputs(given).map(({ name, schema, required }) =>
+    h(
+      "div",
+      { class: "schema-row" },
+      h("dt", {}, h("code", {}, name), h("span", { class: "kind" }, kind(schema, given.resolve)), required && h("span", { class: "required" }, "required")),
+      h("dd", {}, schema.description, h("span", { class: "hint" }, [bounds(schema), schema.enum?.join(", "), schema.default !== undefined && `default ${JSON.stringify(schema.default)}`].filter(Boolean).join(" · "))),
+    ),
+  );
+  const version = found.latest_version;
+  return [
+    card("Input", {}, rows.length ? h("dl", { class: "schema" }, rows) : empty("It takes no input", "")),
+    card("Output", {}, h("dl", { class: "schema" }, h("div", { class: "schema-row" }, h("dt", {}, h("span", { class: "kind" }, kind(given.output, given.resolve))), h("dd", {}, given.output.description)))),
+    card("As JSON Schema", { note: `version ${version.id.slice(0, 12)}, announced ${ago(version.created_at)}` }, json(version.openapi_schema.components.schemas)),
+  ];
+}
+
+function apiPanel(name, given) {
+  const input = JSON.stringify({ input: example(given) }, null, 2);
+  const url = address(`${modelPath(name)}/predictions`).href;
+  const python = `from leveret.client import Client
+
+with Client("${address("").href.replace(/\/$/, "")}") as client:
+    print(client.run("${name}", ${JSON.stringify(example(given)).replaceAll("true", "True").replaceAll("false", "False").replaceAll("null", "None")}))`;
+  return [
+    card("With curl", { note: "answers as soon as it has ended" }, code(`curl -s ${url} \\\n  -H 'Authorization: Bearer lv_…' \\\n  -H 'Content-Type: application/json' \\\n  -H 'Prefer: wait' \\\n  -d '${input}'`)),
+    card("In Python", {}, code(python)),
+    card("Every endpoint", {}, h("p", { class: "text" }, "The ", h("a", { href: address("docs").href }, "API reference"), " describes streams, webhooks, files and the rest.")),
+  ];
+}
+
+/** An input that shows what there is to fill in. */
+function example(given) {
+  const values = { file: "https://example.com/file", text: "…", "whole number": 1, number: 0.5, "yes or no": true };
+  const shown = inputs(given).filter((one) => one.required);
+  return Object.fromEntries(shown.map(({ name, schema }) => [name, schema.default ?? schema.enum?.[0] ?? values[kind(schema, given.resolve)] ?? (schema.type === "array" ? [] : {})]));
+}
