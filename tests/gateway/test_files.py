@@ -157,7 +157,9 @@ class TestPutting:
 
     async def test_a_client_that_goes_away_leaves_nothing(self, gateway: Gateway, tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection(*gateway.address)
-        head = f"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
+        head = (
+            f"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
+        )
         writer.write(f"{head}Content-Length: 10000000\r\n\r\n".encode() + CONTENT[:-2] + HARE)
         blobs = tmp_path / "blobs"
 
@@ -352,7 +354,7 @@ class TestReading:
         file = (await put(gateway, HARE * 40)).json()
         reader, writer = await asyncio.open_connection(*gateway.address)
         path = httpx2.URL(file["urls"]["download"]).raw_path.decode()
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert await reader.readexactly(10)
         writer.close()
         await writer.wait_closed()

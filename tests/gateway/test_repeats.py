@@ -37,7 +37,7 @@ async def dropped(gateway: Gateway, text: str = "hello", *, token: bool = True) 
     before = len(gateway.store.missing)
     _, writer = await asyncio.open_connection(*gateway.address)
     writer.write(
-        b"POST %s HTTP/1.1\r\nHost: x\r\nPrefer: wait\r\n%sContent-Length: %d\r\n\r\n%s"
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nPrefer: wait\r\n%sContent-Length: %d\r\n\r\n%s"
         % (MODEL.encode(), authorization, len(content), content)
     )
     await eventually(gateway.followers, lambda number: number == 1)
@@ -269,7 +269,7 @@ async def test_a_create_whose_client_goes_before_it_is_recorded_is_taken_up_by_t
     content = body("hello", MODEL)
     _, writer = await asyncio.open_connection(*gateway.address)
     writer.write(
-        b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer one\r\nContent-Length: %d\r\n\r\n%s"
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer one\r\nContent-Length: %d\r\n\r\n%s"
         % (MODEL.encode(), len(content), content)
     )
     await eventually(gateway.creating, lambda number: number == 1)

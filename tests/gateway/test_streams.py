@@ -203,7 +203,7 @@ async def test_a_watcher_that_never_reads_can_go(gateway: Gateway) -> None:
     prediction_id = await gateway.create()
     run = await gateway.worker.start(prediction_id)
     _, writer = await asyncio.open_connection(*gateway.address, limit=1)
-    writer.write(f"GET /v1/predictions/{prediction_id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    writer.write(f"GET /v1/predictions/{prediction_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     await eventually(gateway.followers, lambda count: count == 1)
     for _ in range(100):
         await gateway.worker.say(run, msgspec.json.encode("x" * 100_000))

@@ -85,7 +85,7 @@ async def test_a_client_that_goes_while_it_waits_leaves_no_follower(gateway: Gat
     _, writer = await asyncio.open_connection(*gateway.address)
     body = b'{"input": {"text": "x"}}'
     writer.write(
-        b"POST /v1/models/local/echo/predictions HTTP/1.1\r\nHost: x\r\nPrefer: wait\r\n"
+        b"POST /v1/models/local/echo/predictions HTTP/1.1\r\nHost: localhost\r\nPrefer: wait\r\n"
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     )
     await eventually(gateway.followers, lambda count: count == 1)

@@ -11,8 +11,8 @@ from tests.hostile.victim import TOLERANCE, Answer, Victim, request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-LIVE = "GET /health/live HTTP/1.1\r\nHost: x\r\n"
-POST = "POST /v1/predictions HTTP/1.1\r\nHost: x\r\n"
+LIVE = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+POST = "POST /v1/predictions HTTP/1.1\r\nHost: localhost\r\n"
 SOCKET = "Connection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 
 REFUSED = {
@@ -28,17 +28,17 @@ REFUSED = {
     "a folded line": f"{LIVE}X: a\r\n b\r\n\r\n",
     "a NUL": f"{LIVE}X: a\0b\r\n\r\n",
     "a bare CR": f"{LIVE}X: a\rY: b\r\n\r\n",
-    "bare LFs": "GET /health/live HTTP/1.1\nHost: x\n\n",
+    "bare LFs": "GET /health/live HTTP/1.1\nHost: localhost\n\n",
     "a negative chunk": f"{POST}Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
     "a chunk that overflows": f"{POST}Transfer-Encoding: chunked\r\n\r\n11111111111111112\r\n{{}}\r\n0\r\n\r\n",
     "a chunk that is longer than it says": f"{POST}Transfer-Encoding: chunked\r\n\r\n1\r\n{{}}\r\n0\r\n\r\n",
     "no host": "GET /health/live HTTP/1.1\r\n\r\n",
     "two hosts": f"{LIVE}Host: y\r\n\r\n",
-    "letters beyond ASCII in the path": "GET /h\xe4re HTTP/1.1\r\nHost: x\r\n\r\n",
+    "letters beyond ASCII in the path": "GET /h\xe4re HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "another protocol": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + "a" * 100,
     "the other version": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no protocol": "hello\r\n\r\n",
-    "a tunnel": "CONNECT metadata.internal:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a tunnel": "CONNECT metadata.internal:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 """None of it may be understood, not even in part, and nothing is heard behind it."""
 
@@ -73,8 +73,8 @@ def test_what_came_before_is_answered_and_what_comes_behind_is_not_heard(victim:
         ([LIVE.encode(), b"X: a\r\n" * 200, b"\r\n"], 431, "head_too_large"),
         ([LIVE.encode(), *repeat(b"x" * 100_000, 500)], 431, "head_too_large"),
         ([*repeat(b"\r\n" * 50_000, 500)], 431, "head_too_large"),
-        ([b"GET /", *repeat(b"a" * 100_000, 500), b" HTTP/1.1\r\nHost: x\r\n\r\n"], 414, "url_too_long"),
-        ([b"GET /?", b"a" * 20_000, b" HTTP/1.1\r\nHost: x\r\n\r\n"], 414, "url_too_long"),
+        ([b"GET /", *repeat(b"a" * 100_000, 500), b" HTTP/1.1\r\nHost: localhost\r\n\r\n"], 414, "url_too_long"),
+        ([b"GET /?", b"a" * 20_000, b" HTTP/1.1\r\nHost: localhost\r\n\r\n"], 414, "url_too_long"),
     ],
     ids=["long header", "many headers", "short ones", "endless name", "empty lines", "long path", "long query"],
 )
@@ -133,12 +133,12 @@ def test_only_so_many_requests_are_read_ahead(victim: Victim) -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (f"GET /v1/socket HTTP/1.1\r\nHost: x\r\n{SOCKET}X: {'a' * 9000}\r\nSec-WebSocket-Key: x\r\n\r\n", 431),
-        (f"GET /v1/socket HTTP/1.1\r\nHost: x\r\n{SOCKET}Sec-WebSocket-Key: x\r\n\r\n", 400),
-        (f"GET /v1/socket HTTP/1.1\r\nHost: x\r\n{SOCKET}\r\n", 400),
-        (f"POST /v1/socket HTTP/1.1\r\nHost: x\r\n{SOCKET}Content-Length: 2\r\n\r\n{{}}", 405),
-        (f"GET /v1/socket HTTP/1.0\r\nHost: x\r\n{SOCKET}Sec-WebSocket-Key: x\r\n\r\n", 400),
-        ("GET /v1/socket HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n", 426),
+        (f"GET /v1/socket HTTP/1.1\r\nHost: localhost\r\n{SOCKET}X: {'a' * 9000}\r\nSec-WebSocket-Key: x\r\n\r\n", 431),
+        (f"GET /v1/socket HTTP/1.1\r\nHost: localhost\r\n{SOCKET}Sec-WebSocket-Key: x\r\n\r\n", 400),
+        (f"GET /v1/socket HTTP/1.1\r\nHost: localhost\r\n{SOCKET}\r\n", 400),
+        (f"POST /v1/socket HTTP/1.1\r\nHost: localhost\r\n{SOCKET}Content-Length: 2\r\n\r\n{{}}", 405),
+        (f"GET /v1/socket HTTP/1.0\r\nHost: localhost\r\n{SOCKET}Sec-WebSocket-Key: x\r\n\r\n", 400),
+        ("GET /v1/socket HTTP/1.1\r\nHost: localhost\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n", 426),
     ],
 )
 def test_a_handshake_that_is_none_is_answered_and_the_connection_closed(victim: Victim, head: str, status: int) -> None:

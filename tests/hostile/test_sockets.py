@@ -41,7 +41,7 @@ def frame(kind: int, content: bytes = b"", *, flags: int = FIN, length: int | No
 @contextmanager
 def opened(victim: Victim, *, receive_buffer: int | None = None, extensions: str = "") -> Iterator[Wire]:
     with victim.wire(receive_buffer=receive_buffer) as wire:
-        lines = ["GET /v1/socket HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket"]
+        lines = ["GET /v1/socket HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"]
         lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
         if extensions:
             lines.append(f"Sec-WebSocket-Extensions: {extensions}")

@@ -243,7 +243,7 @@ def eventually(look: Callable[[], int], wanted: Callable[[int], bool]) -> int:
 
 def request(path: str, body: bytes = b"", *headers: str, method: str = "POST", length: int | None = None) -> bytes:
     """A request after which the connection is closed."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: hare.example", "Connection: close", *headers]
+    lines = [f"{method} {path} HTTP/1.1", "Host: hare.localhost", "Connection: close", *headers]
     if not any(line.lower().startswith("transfer-encoding") for line in headers):
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
