@@ -51,6 +51,7 @@ def test_the_pauses_double_up_to_a_bound_and_are_at_random_below_it() -> None:
         ({"retry_after": "Wed, 21 Oct 2026 07:28:05 GMT", "date": "Wed, 21 Oct 2026 07:29:00 GMT"}, 0.0),
         ({"retry_after": "Wed, 21 Oct 2026 07:28:05 GMT"}, 0.0),
         ({"retry_after": "soon"}, 0.0),
+        ({"retry_after": f"Wed, 21 Oct 2026 {'9' * 20}:00:00 GMT"}, 0.0),
         ({}, 0.0),
     ],
 )

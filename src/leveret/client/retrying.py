@@ -47,5 +47,5 @@ def _retry_after(answer: Answer) -> float:
     try:
         until, now = parsedate_to_datetime(given), parsedate_to_datetime(answer.headers.get("date", ""))
         return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
