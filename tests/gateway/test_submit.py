@@ -173,6 +173,13 @@ async def test_a_body_that_ends_too_early_is_told_to_be_that(gateway: Gateway) -
     assert "truncated" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("body", [b"", b" \n"])
+async def test_a_body_that_is_empty_is_told_to_be_that(gateway: Gateway, body: bytes) -> None:
+    answer = await gateway.client.post(MODEL, content=body)
+
+    assert "it is empty" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"[]", b'"text"', b"{}", b'{"input": null}', b'{"input": [1]}', b'{"input": "x"}', b'{"input": {"times": 1e999}}'],

@@ -58,7 +58,9 @@ def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def _reason(data: bytes, error: Exception) -> str:
-    """What is wrong. To msgspec a text that ends with half of a surrogate pair ends too early."""
+    """What is wrong. To msgspec nothing, and a text that ends with half of a surrogate pair, end too early."""
+    if not data.strip():
+        return "it is empty"
     if _TRUNCATED in str(error) and (lone := _LONE_SURROGATE.search(data)):
         return f"{lone[1].decode()} is half of a surrogate pair and stands for no character"
     return str(error)
