@@ -19,7 +19,7 @@ from leveret.config import GatewaySettings
 from leveret.core import keys
 from leveret.core.keys import ApiKey, Scope
 from leveret.gateway.app import create_app
-from leveret.gateway.auth import needed
+from leveret.gateway.auth import Keyring, needed
 from tests.gateway.served import Gateway, eventually, serving
 
 ECHOED = {"input": {"text": "hello"}}
@@ -169,6 +169,19 @@ async def test_a_revoked_key_is_soon_refused(gateway: Gateway) -> None:
 
     assert 204 == revoked.status_code
     assert 401 == await eventually(status, lambda found: found == 401)
+
+
+async def test_the_end_of_the_last_key_opens_nothing(gateway: Gateway) -> None:
+    keyring, only = Keyring(gateway.store, unguarded=True), keys.digest("lv_only")
+
+    await keyring.renew()
+    before = keyring.required
+    await gateway.store.add_key(ApiKey(digest=only, account="alice", scopes=("read",), created_at=time.time()))
+    await keyring.renew()
+    await gateway.store.revoke_key(only)
+    await keyring.renew()
+
+    assert (False, True) == (before, keyring.required)
 
 
 async def test_keys_are_made_and_listed_by_the_admin_api_and_shown_once(gateway: Gateway) -> None:

@@ -61,7 +61,7 @@ def list_(*, json: Json = False) -> None:
         ]
         tabulate(["id", "account", "scopes", "name", "last used", "expires"], rows)
     else:
-        say(Text("there are no keys: whoever reaches a gateway on this machine's own address may ask it"))
+        say(Text("there are no keys: a gateway that starts now on this machine's own address asks nobody for one"))
 
 
 @app.command()

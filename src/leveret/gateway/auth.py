@@ -57,12 +57,14 @@ def needed(method: str, path: str) -> KeyScope | None:
 
 
 class Keyring:
-    """The keys as this gateway knows them. Until there is any, nobody is asked for one where that is `unguarded`."""
+    """The keys as this gateway knows them. Until there is any, nobody is asked for one where that is `unguarded`.
+
+    Once there was one it stays closed: neither the end of the last key nor a store that has lost its data opens it.
+    """
 
     def __init__(self, store: ApiKeys, *, unguarded: bool) -> None:
         self.required = not unguarded
         self._store = store
-        self._unguarded = unguarded
         self._looked = False
         self._known: dict[str, tuple[ApiKey | None, float]] = {}
         self._used: dict[str, float] = {}
@@ -78,7 +80,7 @@ class Keyring:
 
     async def renew(self) -> None:
         """Look now. Raises StoreUnavailable."""
-        self.required = bool(await self._store.api_keys()) or not self._unguarded
+        self.required = bool(await self._store.api_keys()) or self.required
         self._looked = True
         used, self._used = self._used, {}
         await self._store.keys_used(used)
