@@ -12,6 +12,9 @@ SHORTEST: Final = 1.0
 LONGEST: Final = 60.0
 """... and the most."""
 
+STEP: Final = 1.0
+"""By more than so many seconds no two clocks that keep time differ: one was set back."""
+
 
 class Allowance(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What an account may. None: what the settings say. 0: without a limit."""
@@ -44,7 +47,12 @@ class Allowance(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_un
 
 
 def refilled(tokens: float, *, passed: float, allowance: Allowance) -> float:
-    """What is in the bucket after so many seconds. See RFC 2697 for the idea."""
+    """What is in the bucket after so many seconds. See RFC 2697 for the idea.
+
+    How many they were nobody knows once the clock was set back; the bucket is full then.
+    """
+    if passed < -STEP:
+        return allowance.bucket
     return min(allowance.bucket, tokens + max(0.0, passed) * (allowance.rate or 0.0))
 
 

@@ -16,6 +16,7 @@ from leveret.backends.redis.connection import Command, Reply
 from leveret.backends.redis.keys import Keys
 from leveret.backends.redis.store import RedisStore
 from leveret.core.events import Canceled, Ending, Failed, Why
+from leveret.core.limits import Allowance
 from leveret.core.once import Once, Sent
 from leveret.core.ports import Finished, Query, Running
 from leveret.core.prediction import HookEvent, Status, Webhook
@@ -42,6 +43,17 @@ from tests.backends.redis.steps import ask, keys, output, state
 
 class TestConformance(StoreConformance, WaitingConformance):
     """Everything that every store must do."""
+
+
+async def test_a_bucket_from_before_the_clock_was_set_back_is_full(
+    store: RedisStore, line: Batcher, namespace: str
+) -> None:
+    later = f"{(time.time() + 3600) * 1000:.0f}"
+    await ask(line, "HSET", Keys(namespace).usage, "alice bucket", f"0 {later}")
+
+    await store.create(a_prediction(account="alice"), within=Allowance(rate=0.001))
+
+    assert f"0 {later}".encode() != replies.text(await ask(line, "HGET", Keys(namespace).usage, "alice bucket"))
 
 
 async def test_nothing_is_left_of_what_has_ended(store: RedisStore, line: Batcher, namespace: str) -> None:

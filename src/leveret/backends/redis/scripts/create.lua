@@ -46,7 +46,11 @@ if rate ~= '' then
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local full, per_ms = tonumber(burst), tonumber(rate) / 1000
   local tokens, at = string.match(redis.call('HGET', KEYS[8], account .. ' bucket') or '', '^(%S+) (%S+)$')
-  tokens = math.min(full, tonumber(tokens or full) + math.max(0, now - tonumber(at or now)) * per_ms)
+  local passed = now - tonumber(at or now)
+  if passed < -1000 then -- the clock was set back: see core.limits.refilled
+    tokens = full
+  end
+  tokens = math.min(full, tonumber(tokens or full) + math.max(0, passed) * per_ms)
   if tokens < 1 then
     return { -4, math.ceil((1 - tokens) / per_ms) }
   end
