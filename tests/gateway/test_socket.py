@@ -117,6 +117,31 @@ async def test_members_mean_what_they_mean_in_a_post(gateway: Gateway) -> None:
     assert "local/echo" == prediction.model
 
 
+async def test_a_submit_that_is_sent_again_by_its_key_is_the_same_prediction_on_whatever_connection(
+    gateway: Gateway,
+) -> None:
+    heard = []
+    for ref, watch, text in (("a", False, "hello"), ("b", True, "hello"), ("c", False, "another")):
+        async with opened(gateway) as client:
+            await client.submit(text, ref=ref, watch=watch, idempotency_key="k1")
+            heard.append(await client.heard())
+    first, again, other = heard
+
+    assert first.prediction.id == again.prediction.id
+    assert (False, True) == (hasattr(first, "replayed"), again.replayed)
+    assert "idempotency_mismatch" == other.problem.code
+    assert 1 == sum(await gateway.broker.depth("local/echo"))
+
+
+@pytest.mark.parametrize("key", ["", "é", "x" * 256])
+async def test_what_is_no_key_is_refused(gateway: Gateway, key: str) -> None:
+    async with opened(gateway) as client:
+        await client.submit(idempotency_key=key)
+        refused = await client.heard()
+
+    assert "invalid_idempotency_key" == refused.problem.code
+
+
 async def test_a_watch_goes_on_where_the_client_was(gateway: Gateway) -> None:
     prediction_id = await gateway.create()
     run = await gateway.worker.start(prediction_id)

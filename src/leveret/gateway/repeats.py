@@ -44,7 +44,7 @@ def recognised(request: Request, content: bytes, *, lifetime: float) -> Once | N
     path = str(request.scope["path"])
     keys = headers.getlist("idempotency-key")
     if keys:
-        return Once(_digest(_key(keys)), Sent.NAMED, lifetime, fingerprint=_digest(path, content))
+        return named(keys, path, content, lifetime=lifetime)
     token = headers.get("authorization", "")
     if not token:
         return None
@@ -52,6 +52,11 @@ def recognised(request: Request, content: bytes, *, lifetime: float) -> Once | N
     if not _COUNT.fullmatch(count):
         return Once(same, Sent.UNMARKED, MISSED)
     return Once(same, Sent.AGAIN if int(count) else Sent.FIRST, RETRIED)
+
+
+def named(keys: Sequence[str], path: str, content: bytes, *, lifetime: float) -> Once:
+    """How what has these lines of an `Idempotency-Key` is known again. Raises InvalidIdempotencyKey."""
+    return Once(_digest(_key(keys)), Sent.NAMED, lifetime, fingerprint=_digest(path, content))
 
 
 def _key(lines: Sequence[str]) -> str:

@@ -103,7 +103,12 @@ def _prediction_routes(parts: Parts, submit: Submit, predictions: PredictionPage
 def _socket_routes(parts: Parts, submit: Submit, predictions: PredictionPages) -> list[BaseRoute]:
     sockets = Sockets(
         operations=Operations(
-            catalog=parts.catalog, submit=submit, predictions=predictions, views=parts.views, tracer=parts.tracer
+            catalog=parts.catalog,
+            submit=submit,
+            predictions=predictions,
+            views=parts.views,
+            tracer=parts.tracer,
+            settings=parts.settings,
         ),
         keyring=parts.keyring,
         store=parts.store,

@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 from leveret.core.events import Event
 from leveret.errors import LeveretError
@@ -30,6 +31,9 @@ class Submit(Submission, frozen=True, kw_only=True, tag_field="op", tag="submit"
     version: Annotated[str | None, Meta(description="owner/name, owner/name:version or a version's id")] = None
     cancel_after: Annotated[
         str | None, Meta(description="as the header Cancel-After", extra_json_schema={"pattern": PATTERN})
+    ] = None
+    idempotency_key: Annotated[
+        str | None, Meta(description="as the header Idempotency-Key; of the same account, on whatever connection")
     ] = None
     traceparent: Annotated[str, Meta(description="as the header of that name")] = ""
     tracestate: Annotated[str, Meta(description="as the header of that name")] = ""
@@ -66,6 +70,7 @@ class Accepted(Struct, frozen=True, kw_only=True, tag="accepted", omit_defaults=
 
     prediction: Shown
     ref: Ref = None
+    replayed: Annotated[bool, Meta(description="it was created before, by a submit with the same key")] = False
 
 
 class Happened(Struct, frozen=True, tag="event"):
@@ -124,6 +129,11 @@ def label(text: str) -> Label:
 def encode(message: Message) -> str:
     """The content of the frame."""
     return _encoder.encode(message).decode()
+
+
+def content(wanted: Submit) -> bytes:
+    """What is asked for, whatever it is called and whoever watches it."""
+    return _encoder.encode(replace(wanted, idempotency_key=None, traceparent="", tracestate="", watch=False, ref=None))
 
 
 def refused(error: LeveretError, *, ref: str | None = None, id: str | None = None) -> Refused:  # noqa: A002 - its name
