@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import pika
 import psutil
 import pytest
 
@@ -16,6 +17,7 @@ from leveret.testing.rabbitmq_server import RabbitServer
 from leveret.testing.redis_server import RedisServer
 from tests.system.load import Load
 from tests.system.program import QUICK, Program, free_port
+from tests.system.test_amqp import Asker
 from tests.system.test_keys import keys
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
@@ -23,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
 COUNT: Final = 1000
 LARGE: Final = 300_000
 MODELS: Final = """
+import math
 import time
 from collections.abc import Iterator
 from leveret import File, model
@@ -32,13 +35,17 @@ def echo(n: int) -> int:
     time.sleep(0.002)
     return n
 
-@model
+@model(reuse=60)
 def flip(text: str) -> str:
     return text[::-1]
 
 @model
 def turn(file: File) -> File:
     return File(file.read()[::-1], "text/plain")
+
+@model
+def factorial(n: int) -> str:
+    return str(math.factorial(n))
 
 @model
 def spell(text: str) -> Iterator[str]:
@@ -86,17 +93,21 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path, stack)
 
 
-def test_large_inputs_outputs_files_and_streams_go_through_the_gateway(site: Site) -> None:
-    workers = [site.worker(name) for name in ("flip", "turn", "spell")]
+def test_whatever_a_worker_has_to_say_goes_through_the_gateway(site: Site) -> None:
+    workers = [site.worker(name) for name in ("flip", "turn", "spell", "factorial")]
     for worker in workers:
         worker.wait_ready()
     (site.folder / "a.txt").write_bytes(b"hare" * LARGE)
     text = "leveret" * LARGE
     with Client(site.url, token=site.key) as client:
-        flipped = client.run("flip", {"text": text}, timeout=60)
+        flipped, again = [client.submit("flip", {"text": text}).wait(60) for _ in range(2)]
         turned = client.run("turn", {"file": site.folder / "a.txt"}, timeout=60)
         spelled = "".join(map(str, client.submit("spell", {"text": "hop"}).stream()))
         content = client.download(str(turned), site.folder / "turned.txt").read_bytes()
+    with pika.BlockingConnection(pika.URLParameters(site.rabbit.url)) as connection:
+        asker = Asker(connection.channel())
+        asker.ask({"n": 5})
+        reply = asker.reply()
     ports = {
         connection.raddr.port
         for program in workers
@@ -104,7 +115,9 @@ def test_large_inputs_outputs_files_and_streams_go_through_the_gateway(site: Sit
         if connection.raddr
     }
 
-    assert text[::-1] == flipped
+    assert text[::-1] == flipped.result() == again.result()
+    assert (None, flipped.id) == (flipped.reused, again.reused)
+    assert ("succeeded", "120") == (reply["status"], reply["output"])
     assert hashlib.sha256(b"erah" * LARGE).hexdigest() == hashlib.sha256(content).hexdigest()
     assert "hop" == spelled
     assert ports <= {int(url.rpartition(":")[2].partition("/")[0]) for url in (site.url, site.rabbit.url)}
