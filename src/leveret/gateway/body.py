@@ -16,12 +16,16 @@ _TRUNCATED: Final = "truncated"
 _LONE_SURROGATE: Final = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})(?!\\u[dD][c-fC-F])")
 
 
-async def read(request: Request, *, limit: int) -> bytes:
-    """The body. Raises UnsupportedEncoding, or BodyTooLarge as soon as it is known to have more than `limit` bytes."""
+async def read(request: Request, *, limit: int, setting: str = "gateway.max_body") -> bytes:
+    """The body.
+
+    Raises UnsupportedEncoding, or BodyTooLarge as soon as it is known to have more than `limit` bytes, which that
+    setting says.
+    """
     check_encoding(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
-        raise BodyTooLarge(limit=limit, setting="gateway.max_body")
+        raise BodyTooLarge(limit=limit, setting=setting)
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -32,7 +36,7 @@ async def read(request: Request, *, limit: int) -> bytes:
         size += len(chunks[-1])
         more = message.get("more_body", False)
         if size > limit:
-            raise BodyTooLarge(limit=limit, setting="gateway.max_body")
+            raise BodyTooLarge(limit=limit, setting=setting)
     return b"".join(chunks)
 
 

@@ -140,7 +140,7 @@ def _model_routes(parts: Parts) -> list[Route]:
 
 def _worker_routes(parts: Parts) -> list[Route]:
     calls = WorkerCalls(store=parts.store, ownership=Ownership(parts.store), views=parts.views)
-    values = LargeValues(store=parts.store, files=parts.store, blobs=parts.blobs, largest=parts.settings.max_upload)
+    values = LargeValues(store=parts.store, files=parts.store, blobs=parts.blobs)
     return [
         parts.at(CALLS, calls.post, method="POST"),
         parts.at(BLOBS, values.get),

@@ -47,6 +47,7 @@ from leveret.gateway.worker_api.ownership import Ownership
 from leveret.gateway.worker_api.runs import WORKER_SCOPE, WorkerRuns
 
 _JSON: Final = "application/json"
+_NUMBER: Final = "the number of requests"
 _log = structlog.get_logger()
 
 
@@ -70,7 +71,7 @@ class WorkerCalls:
 
     async def post(self, request: Request) -> Response:
         """The answers to the calls in the body. What one of them is refused for concerns none of the others."""
-        calls = worker_api.decode_calls(await body.read(request, limit=worker_api.LARGEST))
+        calls = worker_api.decode_calls(await body.read(request, limit=worker_api.LARGEST, setting=_NUMBER))
         if len(calls) > worker_api.MOST:
             raise InvalidRequest(reason=f"at most {worker_api.MOST} calls travel together")
         models = identity(request).models

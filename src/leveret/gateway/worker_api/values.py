@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from leveret.core import uploads
 from leveret.core.ports import Blobs, Files
 from leveret.core.prediction import BLOB_KEY, Blob, Prediction, Status
-from leveret.errors import BlobNotFound, BodyTooLarge, InvalidRequest, NotFound, RunOver
+from leveret.errors import BlobNotFound, InvalidRequest, NotFound, RunOver
 from leveret.gateway.files.downloads import UNKNOWN
 from leveret.gateway.identity import identity
 from leveret.gateway.worker_api.calls import WorkerStore
@@ -38,20 +38,19 @@ class LargeValues:
     stand in an input that somebody has given it.
     """
 
-    def __init__(self, *, store: WorkerStore, files: Files, blobs: Blobs, largest: int) -> None:
+    def __init__(self, *, store: WorkerStore, files: Files, blobs: Blobs) -> None:
         self._store = store
         self._files = files
         self._blobs = blobs
-        self._largest = largest
 
     async def put(self, request: Request) -> Response:
-        """Store the body, as it comes."""
+        """Store the body, as it comes. How large it may be is for the worker to say: it could put many as well."""
         key = _key(request)
         prediction, attempt = await self._of_run(key, identity(request).models)
         if prediction.status is not Status.PROCESSING or prediction.attempt != attempt:
             raise RunOver(prediction_id=prediction.id, attempt=attempt)
         content_type = request.query_params.get("type", UNKNOWN)[:200]
-        blob = await self._blobs.put(key, _bounded(request, self._largest), content_type=content_type)
+        blob = await self._blobs.put(key, request.stream(), content_type=content_type)
         return Response(_encoder.encode(blob), 201, media_type="application/json")
 
     async def get(self, request: Request) -> Response:
@@ -126,16 +125,6 @@ class _Content(Response):
             async for chunk in rest:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-
-
-async def _bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body as it comes. Raises BodyTooLarge, and ClientDisconnect if it ends too early."""
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge(limit=limit, setting="gateway.max_upload")
-        yield chunk
 
 
 def _key(request: Request) -> str:
