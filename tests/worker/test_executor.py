@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from leveret.core.events import Reset
+from leveret.backends.sqlite.store import SqliteStore
+from leveret.core.events import Output, Report, Reset
+from leveret.core.ports import Running
 from leveret.core.prediction import Status
+from leveret.errors import InvalidOutput
 from leveret.worker.executor import OUTAGE_DELAY
 from tests.worker.arrange import GATED, QUICK, Family, Json, appears, let_go, opened, take_one
 
@@ -51,6 +55,33 @@ def endless(gate: str) -> Iterator[int]:
             await family.database.close()
 
             await appears(tmp_path, "a.stopped")
+
+
+class Narrow(SqliteStore):
+    """Takes ten bytes at a time, as a gateway takes some MiB."""
+
+    async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
+        if any(len(chunk) > 10 for one in reports if isinstance(one, Output) for chunk in map(bytes, one.chunks)):
+            raise InvalidOutput(reason="it is too much at a time")
+        return await super().append(run, reports, worker=worker, number=number)
+
+
+async def test_a_run_that_puts_out_more_at_a_time_than_is_taken_fails_alone_and_for_good(tmp_path: Path) -> None:
+    async with opened(tmp_path) as embedded:
+        family = dataclasses.replace(embedded, store=Narrow(embedded.database))
+        target = family.model("""
+@model
+def spell(text: str) -> Iterator[str]:
+    yield "a"
+    yield text
+""")
+        async with family.serving(target):
+            large, small = await family.submit("local/spell", {"text": "x" * 20}, {"text": "b"})
+            failed, succeeded = await family.result(large), await family.result(small)
+
+    assert (Status.FAILED, 1) == (failed.status, failed.attempt)
+    assert "too much at a time" in str(failed.error)
+    assert (Status.SUCCEEDED, b'["a","b"]') == (succeeded.status, bytes(succeeded.output))
 
 
 async def test_an_output_that_cannot_be_stored_is_made_again_when_it_can(family: Family) -> None:

@@ -34,7 +34,7 @@ from leveret.core.retry import Again, Finish, Verdict
 from leveret.core.streams import once
 from leveret.core.tracing import Tracer
 from leveret.core.wire import CONTENT_TYPE
-from leveret.errors import InputUnreadable, LeveretError
+from leveret.errors import InputUnreadable, InvalidOutput, LeveretError
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Ended, Item, Ready
 from leveret.worker.hand import Hand, Held
@@ -280,7 +280,11 @@ class Executor:
     async def _append(self, held: Held, reports: Sequence[Report]) -> None:
         held.appends += 1
         held.streamed = held.streamed or any(isinstance(report, Output) for report in reports)
-        await self._insist(lambda: self._runs.append(held.run, reports, worker=self._hand.worker, number=held.appends))
+        number, worker = held.appends, self._hand.worker
+        try:
+            await self._insist(lambda: self._runs.append(held.run, reports, worker=worker, number=number))
+        except InvalidOutput as error:
+            held.refused = str(error)
 
     async def _store(self, end: Ended, *, at: float) -> Judged:
         assert isinstance(end.outcome, Returned)  # noqa: S101 - nothing else is large

@@ -44,9 +44,10 @@ class Held:
     """A delivery in the hand, and its run once that is claimed. A `double` is of a prediction that was held already.
 
     It is in hand `since` then, and `guarded` once a guard stands for it.
-    So many bytes its run has `put_out`. A run that has `streamed` chunks of its output is `truncated` when the store
-    has lost them: it cannot succeed. The attempt goes on in `span`, and within it what the process does in
-    `running`. The model may have `asked_again`, in its own words, at the end of its latest run.
+    So many bytes its run has `put_out`; `refused` says why some of them could not be recorded, and then it fails. A run
+    that has `streamed` chunks of its output is `truncated` when the store has lost them: it cannot succeed. The attempt
+    goes on in `span`, and within it what the process does in `running`. The model may have `asked_again`, in its own
+    words, at the end of its latest run.
     """
 
     __slots__ = (
@@ -64,7 +65,7 @@ class Held:
             "run",
             "since",
         ),
-        *("put_out", "running", "span", "streamed", "timer", "truncated", "unwanted"),
+        *("put_out", "refused", "running", "span", "streamed", "timer", "truncated", "unwanted"),
     )
 
     def __init__(self, delivery: Delivery, *, double: bool) -> None:
@@ -84,6 +85,7 @@ class Held:
         self.put_out = 0
         self.span: Span = INERT
         self.running: Span = INERT
+        self.refused = ""
         self.streamed = False
         self.truncated = False
         self.asked_again = False

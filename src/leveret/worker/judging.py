@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from leveret.core import deadlines
 from leveret.core.events import Canceled, Logs, Output, Progress, Report, Reset, Succeeded
-from leveret.core.outcome import Overran, Raised, RetryWanted
+from leveret.core.outcome import Overran, Raised, RetryWanted, Returned, Streamed
 from leveret.core.retry import Again, Finish, Verdict, decide
 from leveret.worker.connection import FromRun
 from leveret.worker.frames import Chunks, Ended, Progressed, Wrote
@@ -23,8 +23,9 @@ Judged: TypeAlias = tuple[Held, Verdict]
 
 def judge(held: Held, end: Ended, *, at: float, worker: str) -> Judged:
     """What follows for the run that has ended so."""
+    lacking = held.refused and isinstance(end.outcome, Returned | Streamed)
     verdict = decide(
-        end.outcome,
+        Raised(held.refused, "") if lacking else end.outcome,
         at=at,
         attempt=end.attempt,
         charged=held.claimed.charged,

@@ -13,9 +13,11 @@ from leveret.backends.gateway.blobs import RemoteBlobs
 from leveret.backends.gateway.connection import Connector
 from leveret.backends.gateway.store import open_store
 from leveret.core.blobs import output_key
-from leveret.core.ports import Claimed, Pulse
+from leveret.core.events import Logs
+from leveret.core.ports import Claimed, Pulse, Running
 from leveret.core.streams import once
-from leveret.errors import BodyTooLarge, InvalidSetting, PredictionNotFound, StoreUnavailable
+from leveret.core.worker_api import LARGEST
+from leveret.errors import BodyTooLarge, InvalidOutput, InvalidSetting, PredictionNotFound, StoreUnavailable
 from leveret.testing.conformance.arrange import LONG, a_prediction, a_run, succeeded, whole_log
 from leveret.testing.conformance.registry import ECHO
 from tests.backends.gateway.conftest import a_worker, made
@@ -118,6 +120,8 @@ async def test_a_call_that_is_too_large_is_refused_before_it_is_sent(gateway: Ga
     async with a_worker(gateway, MINE) as (store, _):
         with pytest.raises(BodyTooLarge):
             await store.replied(["x" * 1024] * 66_000)
+        with pytest.raises(InvalidOutput):
+            await store.append(Running("p1", 1), [Logs(1.0, 1, "x" * LARGEST)], worker="w1", number=1)
         with pytest.raises(PredictionNotFound):
             await store.get("nothing")
 

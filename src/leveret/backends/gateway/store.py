@@ -18,7 +18,7 @@ from leveret.core.meters import SILENT, Meter
 from leveret.core.ports import Claim, Pulse, Running
 from leveret.core.prediction import Prediction
 from leveret.core.worker_api import Answer, Call
-from leveret.errors import InvalidSetting, ScopeMissing, StoreUnavailable
+from leveret.errors import BodyTooLarge, InvalidOutput, InvalidSetting, ScopeMissing, StoreUnavailable
 
 T = TypeVar("T", bound=Answer)
 
@@ -75,7 +75,11 @@ class RemoteStore:
     async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
         """See core.ports.Runs."""
         call = worker_api.Append(run, list(reports), worker, number)
-        return (await self._ask(call, worker_api.Taken)).taken
+        try:
+            return (await self._ask(call, worker_api.Taken)).taken
+        except BodyTooLarge as error:
+            reason = f"a gateway takes {worker_api.LARGEST} bytes at a time; yield less, or return a file"
+            raise InvalidOutput(reason=reason) from error
 
     async def settle(self, endings: Sequence[tuple[Running, Ending]], *, worker: str) -> list[Pulse]:
         """See core.ports.Runs."""

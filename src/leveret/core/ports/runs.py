@@ -81,7 +81,8 @@ class Runs(Protocol):
     async def append(self, run: Running, reports: Sequence[Report], *, worker: str, number: int) -> bool:
         """Add to the log what the run reports; False (and nothing added) if it is no longer this worker's.
 
-        `number` counts this run's appends from 1: repeating a number that was added adds nothing.
+        `number` counts this run's appends from 1: repeating a number that was added adds nothing. Raises InvalidOutput
+        if it is more than can be added at a time.
         """
         ...
 
