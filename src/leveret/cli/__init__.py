@@ -110,7 +110,7 @@ def gateway(*, settings: Settings) -> None:
 @app.command(rich_help_panel=_SERVERS)
 @_with_options("worker")
 def worker(targets: Targets, *, settings: Settings) -> None:
-    """Run a worker for each target, on RabbitMQ and Redis. Any number may run."""
+    """Run a worker for each target, on RabbitMQ, and Redis or a gateway. Any number may run."""
     _need_urls(settings, "worker")
     _run(Launcher, settings, gateway=False, targets=targets)
 

@@ -133,6 +133,8 @@ async def test_a_call_that_is_too_large_is_refused_before_it_is_sent(gateway: Ga
         ("https://", "lv_secret"),
         ("http://gateway.example:port", "lv_secret"),
         ("http://gateway.example/?a=b", "lv_secret"),
+        ("http://gateway.example/a b", "lv_secret"),
+        (f"http://{'a' * 64}.example", "lv_secret"),
         ("http://gateway.example", ""),
         ("http://gateway.example", "lv_secret\r\nX-Other: 1"),
     ],

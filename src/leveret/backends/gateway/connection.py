@@ -45,13 +45,13 @@ class Address(Struct, frozen=True):
         """The address in the URL. Raises InvalidSetting."""
         try:
             parts = urlsplit(url)
-            port = parts.port
+            port, _ = parts.port, (parts.hostname or "").encode("idna")
         except ValueError as error:
             raise InvalidSetting(name="store_url", source="the settings", reason=str(error)) from error
         if parts.username is not None or parts.password is not None:
             reason = "what is in a URL is shown in too many places: give the key as LEVERET_STORE_TOKEN"
             raise InvalidSetting(name="store_url", source="the settings", reason=reason)
-        if not parts.hostname or parts.query or parts.fragment:
+        if not parts.hostname or parts.query or parts.fragment or not _plain(parts.path):
             reason = "the address of a gateway is like https://gateway.example or http://127.0.0.1:8000"
             raise InvalidSetting(name="store_url", source="the settings", reason=reason)
         secure = parts.scheme == "https"
@@ -196,7 +196,7 @@ class Connector:
 
     def __init__(self, url: str, *, key: str, files: tls.Files = tls.NO_STORE_FILES) -> None:
         """Raises InvalidSetting. The key is in nothing that is logged or raised."""
-        if not key or not all(ord(letter) in _PRINTABLE for letter in key):
+        if not key or not _plain(key):
             reason = "a worker at a gateway needs a key: `leveret keys create --scope worker:owner/name` makes one"
             raise InvalidSetting(name="store_token", source="the settings", reason=reason)
         self.address = Address.of(url)
@@ -248,6 +248,11 @@ class Connector:
                 self.address.host, self.address.port, ssl=self._tls, limit=_CHUNK
             )
         return Connection(reader, writer, lines=self._lines), writer
+
+
+def _plain(text: str) -> bool:
+    """Whether it can stand in the head of a request."""
+    return all(ord(letter) in _PRINTABLE for letter in text)
 
 
 def pause(failures: int) -> float:
