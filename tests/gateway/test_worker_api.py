@@ -186,6 +186,43 @@ async def test_a_worker_is_seen_for_its_own_model_only(gateway: Gateway, mine: H
     assert [1, 1] == [listing.workers for listing in await gateway.store.cards()]
 
 
+async def test_the_id_of_a_version_does_not_lead_from_one_model_to_the_worker_of_another(
+    gateway: Gateway, mine: Hands
+) -> None:
+    store, _ = mine
+    foreign, impostor = replace(OTHER, version="0f" * 32), replace(ECHO, version="0f" * 32)
+    await gateway.store.announce(foreign, worker="w2", lease=LONG)
+    await gateway.broker.declare(foreign.model)
+    await gateway.client.get("/v1/models/acme/ocr")  # so that the gateway knows of it
+
+    await store.announce(impostor, worker="w1", lease=LONG)
+    (listing,) = await store.cards()
+    await gateway.client.get(f"/v1/models/local/echo/versions/{listing.card.version}")
+    created = await gateway.client.post("/v1/predictions", json={"version": foreign.version, "input": {"text": "a"}})
+
+    assert listing.card.version != foreign.version
+    assert (201, "acme/ocr") == (created.status_code, created.json()["model"])
+
+
+async def test_a_card_that_would_break_what_everybody_is_shown_is_refused(mine: Hands) -> None:
+    store, _ = mine
+    wrong = [
+        replace(ECHO, **change)
+        for change in (
+            {"slots": 0},
+            {"batch": -1},
+            {"announced_at": 1e300},
+            {"reuse": -1.0},
+            {"output_schema": Raw(b"5")},
+            {"input_schema": Raw(b'{"$defs": 5}')},
+        )
+    ]
+
+    for card in wrong:
+        with pytest.raises(GatewayRefused):
+            await store.announce(card, worker="w1", lease=LONG)
+
+
 async def test_a_key_leads_nothing_of_another_model(gateway: Gateway, mine: Hands) -> None:
     store, _ = mine
     own, foreign = [await gateway.store.create(a_prediction(model=model)) for model in ("local/echo", FOREIGN)]

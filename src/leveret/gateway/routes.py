@@ -34,6 +34,7 @@ from leveret.gateway.streams import Streams
 from leveret.gateway.submit import Submit
 from leveret.gateway.webhooks.pages import WebhookPages
 from leveret.gateway.worker_api.calls import WorkerCalls
+from leveret.gateway.worker_api.cards import Cards
 from leveret.gateway.worker_api.ownership import Ownership
 from leveret.gateway.worker_api.values import LargeValues
 
@@ -139,7 +140,9 @@ def _model_routes(parts: Parts) -> list[Route]:
 
 
 def _worker_routes(parts: Parts) -> list[Route]:
-    calls = WorkerCalls(store=parts.store, ownership=Ownership(parts.store), views=parts.views)
+    calls = WorkerCalls(
+        store=parts.store, ownership=Ownership(parts.store), cards=Cards(parts.catalog), views=parts.views
+    )
     values = LargeValues(store=parts.store, files=parts.store, blobs=parts.blobs)
     return [
         parts.at(CALLS, calls.post, method="POST"),

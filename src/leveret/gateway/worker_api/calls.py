@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Final, Protocol
 
-import jsonschema_rs
-import msgspec
 import structlog
 from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.core import ports, worker_api
-from leveret.core.card import Card
 from leveret.core.ports import Models, Registry, Runs
 from leveret.core.prediction import Prediction
 from leveret.core.worker_api import (
@@ -43,6 +40,7 @@ from leveret.errors import InvalidRequest, LeveretError, PredictionNotFound, Sco
 from leveret.gateway import body
 from leveret.gateway.identity import identity
 from leveret.gateway.views import Views
+from leveret.gateway.worker_api.cards import Cards
 from leveret.gateway.worker_api.ownership import Ownership
 from leveret.gateway.worker_api.runs import WORKER_SCOPE, WorkerRuns
 
@@ -62,12 +60,12 @@ class WorkerStore(Runs, ports.Reuse, Registry, Models, ports.Replies, Protocol):
 class WorkerCalls:
     """The endpoint of calls."""
 
-    def __init__(self, *, store: WorkerStore, ownership: Ownership, views: Views) -> None:
+    def __init__(self, *, store: WorkerStore, ownership: Ownership, cards: Cards, views: Views) -> None:
         self._store = store
         self._ownership = ownership
+        self._cards = cards
         self._views = views
         self._runs = WorkerRuns(runs=store, ownership=ownership)
-        self._schemas: dict[str, tuple[bytes, bytes]] = {}
 
     async def post(self, request: Request) -> Response:
         """The answers to the calls in the body. What one of them is refused for concerns none of the others."""
@@ -110,8 +108,8 @@ class WorkerCalls:
             case Announce(card=card, worker=worker, lease=lease, problem=problem):
                 if card.model not in models:
                     raise ScopeMissing(scope=WORKER_SCOPE + card.model)
-                self._check(card)
-                await self._store.announce(card, worker=worker, lease=lease, problem=problem)
+                shown = await self._cards.checked(card, models)
+                await self._store.announce(shown, worker=worker, lease=lease, problem=problem)
                 return Taken()
             case ListCards():
                 return Listings([one for one in await self._store.cards() if one.card.model in models])
@@ -132,24 +130,6 @@ class WorkerCalls:
         if prediction.model not in models:
             raise PredictionNotFound(prediction_id=prediction_id)
         return prediction
-
-    def _check(self, card: Card) -> None:
-        """Everybody's documents are made of the schemas. Raises InvalidRequest."""
-        schemas = bytes(card.input_schema), bytes(card.output_schema)
-        if self._schemas.get(card.model) == schemas:
-            return
-        for schema in schemas:
-            if not _is_schema(schema):
-                raise InvalidRequest(reason=f"the card of {card.model} has what is no JSON Schema")
-        self._schemas[card.model] = schemas
-
-
-def _is_schema(schema: bytes) -> bool:
-    try:
-        value = msgspec.json.decode(schema)
-        return isinstance(value, dict) and jsonschema_rs.meta.is_valid(value)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
 
 
 async def _together(answers: list[Coroutine[None, None, Answer]]) -> list[Answer]:
