@@ -102,6 +102,13 @@ def to_clients(files: Files) -> ssl.SSLContext | None:
     return context
 
 
+def unread(url: str, error: Exception) -> str:
+    """Why a URL cannot be read; where it has a password, without what may be a part of that."""
+    if "@" not in url:
+        return str(error)
+    return "it cannot be read as a URL; in a user's name and password, write / as %2F, @ as %40, : as %3A and % as %25"
+
+
 def explained(error: BaseException, names: Names) -> str:
     """What a failure of TLS means and what to do about it; empty if the error is no such thing."""
     causes = list(_chain(error))

@@ -21,6 +21,7 @@ from leveret.autoscale.charge import Charge, Rule, charge
 from leveret.autoscale.process import started
 from leveret.cli import accounts, changes, dead, exits, keys, lists, webhooks
 from leveret.cli.dockerfile import dockerfile
+from leveret.cli.doctor import doctor
 from leveret.cli.output import harmless, say
 from leveret.cli.permissions import permissions
 from leveret.cli.predict import predict
@@ -211,5 +212,6 @@ app.add_typer(accounts.app, rich_help_panel=_SERVERS)
 app.command(rich_help_panel=_SERVERS)(dockerfile)
 app.command(rich_help_panel=_SERVERS)(permissions)
 app.command(rich_help_panel=_SERVERS)(provision)
+app.command(rich_help_panel=_SERVERS)(doctor)
 app.add_typer(dead.app, rich_help_panel=_PREDICTIONS)
 app.add_typer(webhooks.app, rich_help_panel=_PREDICTIONS)

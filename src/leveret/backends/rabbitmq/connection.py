@@ -43,7 +43,7 @@ def hosts(urls: str, files: tls.Files = tls.NO_BROKER_FILES) -> list[pika.URLPar
     try:
         found = [_parameters(url, context) for url in listed]
     except ValueError as error:
-        raise InvalidSetting(name="broker_url", source="the settings", reason=str(error)) from error
+        raise InvalidSetting(name="broker_url", source="the settings", reason=tls.unread(urls, error)) from error
     if not found:
         raise InvalidSetting(name="broker_url", source="the settings", reason="there is no amqp:// URL in it")
     return random.sample(found, len(found))
@@ -58,6 +58,12 @@ class Connection:
         self._raw = raw
         raw.add_on_connection_blocked_callback(self._on_blocked)
         raw.add_on_connection_unblocked_callback(self._on_unblocked)
+
+    @property
+    def version(self) -> str:
+        """The broker's, as it says itself; empty if it does not."""
+        found = (self._raw.server_properties or {}).get("version", "")
+        return found.decode() if isinstance(found, bytes) else str(found)
 
     async def lost(self) -> BaseException:
         """Why it is over, once it is."""
@@ -132,7 +138,8 @@ async def connect(parameters: pika.URLParameters, *, role: str) -> AsyncIterator
         await first_of(opened, closed)
         if not opened.done():
             reason = tls.explained(closed.result(), tls.BROKER) or repr(closed.result())
-            raise AMQPConnectionError(f"no connection to {parameters.host}:{parameters.port}: {reason}")
+            said = f"no connection to {parameters.host}:{parameters.port}: {reason}"
+            raise AMQPConnectionError(said) from closed.result()
         yield Connection(raw, closed)
     finally:
         if not (raw.is_closing or raw.is_closed):

@@ -47,7 +47,7 @@ class Connector:
             encrypt(self._pool, url, files)
             self._pool.make_connection()  # type: ignore[no-untyped-call] # it refuses options that it does not know
         except (TypeError, ValueError) as error:
-            raise InvalidSetting(name="store_url", source="the settings", reason=str(error)) from error
+            raise InvalidSetting(name="store_url", source="the settings", reason=tls.unread(url, error)) from error
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
