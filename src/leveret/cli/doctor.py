@@ -16,7 +16,8 @@ from leveret.backends.findings import Finding, Level
 from leveret.backends.roles import Duties, Role
 from leveret.cli.output import dump, tell
 from leveret.cli.permissions import Models, owned
-from leveret.cli.remote import Json
+from leveret.cli.remote import Json, connected
+from leveret.errors import LeveretError, ScopeMissing, Unauthenticated
 
 MENDABLE: Final = 1
 """The exit code when it works, but something should be mended."""
@@ -31,13 +32,14 @@ def doctor(
     *,
     role: Annotated[Role, typer.Option("--role", help="whose user the URLs name")] = Role.SERVE,
     model: Models = None,
+    url: Annotated[str, typer.Option("--url", envvar="LEVERET_URL", help="a gateway to be asked, too")] = "",
     json: Json = False,
 ) -> None:
     """Look at RabbitMQ and Redis as the settings name them: versions, rights, durability, clocks. Changes nothing."""
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # a refusal is an answer here
     settings = config.load(environment=os.environ, flags={})
     duties = Duties(role, owned(model), replies=settings.worker.replies)
-    found = asyncio.run(examine(settings, duties))
+    found = asyncio.run(examine(settings, duties)) + ([_gateway(url)] if url else [])
     if json:
         dump([asdict(finding) for finding in found])
     else:
@@ -47,6 +49,18 @@ def doctor(
         raise typer.Exit(BROKEN)
     if Level.WARNING in levels:
         raise typer.Exit(MENDABLE)
+
+
+def _gateway(url: str) -> Finding:
+    """Whether it answers."""
+    try:
+        with connected(url) as client:
+            models = client.models()
+    except (Unauthenticated, ScopeMissing):
+        return Finding("gateway", Level.FINE, f"{url} answers, and wants another key than LEVERET_TOKEN")
+    except LeveretError as error:
+        return Finding("gateway", Level.PROBLEM, str(error))
+    return Finding("gateway", Level.FINE, f"{url} answers, and knows {len(models)} models")
 
 
 def _line(finding: Finding) -> str:

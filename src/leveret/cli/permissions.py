@@ -32,7 +32,8 @@ def permissions(
     settings = config.load(environment=os.environ, flags={})
     duties, name = Duties(role, owned(model), replies=settings.worker.replies), user or f"leveret-{role}"
     there = rabbitmq.permissions(duties, namespace=settings.namespace)
-    here = redis.permissions(duties, namespace=settings.namespace)
+    behind = settings.store_url.startswith(("https://", "http://"))  # a gateway, and so no Redis
+    here = None if behind else redis.permissions(duties, namespace=settings.namespace)
     broker = rabbitmq.commands(name, there, vhost=rabbitmq.vhost(settings.broker_url))
     store = [] if here is None else redis.commands(name, here)
     if json:

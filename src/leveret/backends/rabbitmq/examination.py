@@ -11,6 +11,7 @@ from pika import URLParameters
 from pika.exceptions import AMQPError
 
 from leveret import tls
+from leveret.backends import certificates
 from leveret.backends.findings import Finding, Level, in_the_clear
 from leveret.backends.rabbitmq import declaring, tries
 from leveret.backends.rabbitmq.connection import Connection, connect, hosts
@@ -43,6 +44,8 @@ async def examine(urls: str, duties: Duties, *, namespace: str, files: Files) ->
         try:
             async with asyncio.timeout(_PATIENCE), connect(place, role="doctor") as connection:
                 found.append(_version(place, connection))
+                if place.ssl_options is not None:
+                    found += await certificates.examine(_PART, place.host, place.port, files)
                 if not examined:
                     found += await examination.all(connection)
                     examined = True

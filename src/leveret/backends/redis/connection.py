@@ -31,6 +31,7 @@ ANSWER_TIMEOUT: Final = 10.0
 
 _CONNECT_TIMEOUT: Final = 5.0
 _TLS: Final = "rediss://"
+_PORT: Final = 6379
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
@@ -77,6 +78,12 @@ def check(url: str, files: tls.Files) -> None:
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdecimal():
         raise ValueError(f"the path of the URL must be the number of a database, not {database!r}")
+
+
+def encrypted(url: str) -> tuple[str, int] | None:
+    """The host and the port of a URL that wants TLS."""
+    parts = urlsplit(url)
+    return (parts.hostname or "localhost", parts.port or _PORT) if url.startswith(_TLS) else None
 
 
 def encrypt(pool: ConnectionPool, url: str, files: tls.Files) -> None:

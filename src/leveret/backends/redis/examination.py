@@ -10,9 +10,10 @@ from typing import Final
 from redis.exceptions import RedisError, ResponseError
 
 from leveret import tls
+from leveret.backends import certificates
 from leveret.backends.findings import Finding, Level, in_the_clear
 from leveret.backends.redis import replies, tries
-from leveret.backends.redis.connection import Connection, Connector, Reply
+from leveret.backends.redis.connection import Connection, Connector, Reply, encrypted
 from leveret.backends.redis.permissions import Permissions, permissions
 from leveret.backends.roles import Duties
 from leveret.tls import Files
@@ -41,6 +42,8 @@ async def examine(url: str, duties: Duties, *, namespace: str, files: Files) -> 
     try:
         async with asyncio.timeout(_PATIENCE), connector.connect() as connection:
             found += await _server(connection)
+            if (place := encrypted(url)) is not None:
+                found += await certificates.examine(_PART, *place, files)
             found += await _permissions(connection, wanted, duties, namespace)
     except (RedisError, OSError, TimeoutError) as error:
         says = f"it cannot be used: {str(error) or f'no answer within {_PATIENCE:g} s'}"
