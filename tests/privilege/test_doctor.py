@@ -107,6 +107,18 @@ async def test_a_queue_that_is_no_quorum_queue_is_a_problem(deployment: Deployme
     assert "inequivalent arg" in told(findings, Level.PROBLEM)
 
 
+async def test_a_broker_that_blocks_publishers_is_a_problem(deployment: Deployment) -> None:
+    settings = Settings(broker_url=deployment.rabbit.url, namespace="blocked")
+    await provision(settings.broker_url, namespace="blocked", models=[])
+    deployment.rabbit.ctl("set_vm_memory_high_watermark", "0.00001")
+    try:
+        findings = await examine(settings, Duties(Role.PROVISION))
+    finally:
+        deployment.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+
+    assert "it takes no messages now: low on memory -> make room" in told(findings, Level.PROBLEM)
+
+
 async def test_a_wrong_password_and_a_server_that_is_away_are_problems_and_show_no_password(
     deployment: Deployment,
 ) -> None:

@@ -28,6 +28,9 @@ _BLIND: Final = "4.3.0"
 """The version that asks for the right to configure what is only looked at."""
 
 _PATIENCE: Final = 60.0
+_READING: Final = 5.0
+"""Seconds in which a broker that is not blocked reads on."""
+
 _PART: Final = "broker"
 
 
@@ -71,7 +74,21 @@ class Examination:
             return [Finding(_PART, Level.PROBLEM, says, f"run `leveret provision{models}` as a user who may")]
         count = len(self._topology.routes())
         there = Finding(_PART, Level.FINE, f"all {count} queues are there, with their exchanges")
-        return [there, *await self._durability(connection), *await self._permissions(connection)]
+        found = [there, *await self._durability(connection)]
+        blocked = await self._blocked(connection)
+        return [*found, blocked] if blocked else [*found, *await self._permissions(connection)]
+
+    async def _blocked(self, connection: Connection) -> Finding | None:
+        """What it means if it reads no further once it has got a message. Raises AMQPError and TimeoutError."""
+        try:
+            async with asyncio.timeout(_READING):
+                await tries.writes(connection, self._topology.exchange)
+        except TimeoutError:
+            if not connection.blocked:
+                raise
+            fix = "make room on its disk or in its memory: `rabbitmqctl status` shows which limit it has reached"
+            return Finding(_PART, Level.PROBLEM, f"it takes no messages now: {connection.blocked}", fix)
+        return None
 
     async def _missing(self, connection: Connection) -> list[str]:
         exchanges = await _tried(self._topology.exchanges(), partial(declaring.exchange, connection))

@@ -35,6 +35,7 @@ async def reads(connection: Connection, queue: str) -> bool | None:
     """Whether this user may consume it; None if it is not there. Raises AMQPError."""
     try:
         async with connection.channel() as channel:
+            await channel.call(Basic.QosOk, channel.raw.basic_qos, prefetch_count=1)  # should one take it all the same
             consume = partial(channel.raw.basic_consume, arguments={"x-priority": _NO_PRIORITY})
             await channel.call(Basic.ConsumeOk, consume, queue=queue, on_message_callback=lambda *_: None)
     except ChannelClosedByBroker as error:
