@@ -118,7 +118,9 @@ def test_a_url_with_such_an_address_is_forbidden_before_anybody_is_asked(address
         guard().check(f"https://{host}/")
 
 
-@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "017700000001", "localhost", "a.localhost."])
+@pytest.mark.parametrize(
+    "host", ["127.1", "127.0.0.1.", "0x7f.1", "2130706433", "017700000001", "localhost", "a.localhost."]
+)
 def test_other_spellings_of_loopback_are_forbidden(host: str) -> None:
     with pytest.raises(UrlForbidden, match=r"127\.0\.0\.1"):
         guard().check(f"https://{host}/")

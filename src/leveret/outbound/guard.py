@@ -114,7 +114,7 @@ def _literal(host: str) -> tuple[str, ...]:
     if _LOCALHOST.fullmatch(host):
         return (_LOOPBACK,)
     try:
-        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        found = socket.getaddrinfo(host.removesuffix("."), None, flags=socket.AI_NUMERICHOST)
     except OSError:
         return ()
     return (str(found[0][4][0]),)

@@ -64,7 +64,7 @@ class Caller:
             error = f"no answer within {self._patience:g} seconds"
         except (UrlForbidden, HostUnresolved) as refused:
             error = str(refused)
-        except httpx2.HTTPError as failed:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as failed:
             error = f"{type(failed).__name__}: {failed}" if str(failed) else type(failed).__name__
         return Answer(time.monotonic() - began, error=error)
 
