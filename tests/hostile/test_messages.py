@@ -54,7 +54,8 @@ def poison(seed: int) -> bytes:
 
 
 STRANGE: Final = {
-    "deep": message("deep", b'{"text":' + b"[" * 900 + b"]" * 900 + b"}"),
+    "deep": message("deep", b'{"text":"https:x","x":' + b"[" * 490 + b"]" * 490 + b"}"),
+    "too-deep": message("too-deep", b'{"text":"https:x","x":' + b"[" * 600 + b"]" * 600 + b"}"),
     "deeper": message("deeper", b'{"file":"https://a.b/","text":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
     "array": message("array", b"[]"),
     "number": message("number", b"1" + b"0" * 5000),

@@ -130,6 +130,14 @@ def test_what_is_no_operation_is_told_so_and_the_socket_lives(victim: Victim, te
             said += heard
 
 
+def test_a_submit_may_not_be_nested_more_deeply_than_a_post(victim: Victim) -> None:
+    text = b'{"op": "submit", "model": "local/echo", "input": {"text": ' + b"[" * 150 + b"]" * 150 + b"}}"
+    with opened(victim) as wire:
+        wire.send(frame(TEXT, text))
+
+        assert b'"code":"too_deep"' in wire.hear()
+
+
 def test_a_message_in_pieces_is_heard_as_one(victim: Victim) -> None:
     mask = bytes(range(4))
     sent = '{"op": "häre ☃"}'.encode()

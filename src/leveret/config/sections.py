@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta, Struct
 
 from leveret import tls
+from leveret.core.depth import DEEPEST
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 """What only this machine reaches."""
@@ -87,7 +88,7 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     wait: Annotated[
         SecondsOrNever, Meta(description="seconds beyond which nothing is taken that would have to wait; 0: never")
     ] = 0.0
-    depth: Annotated[int, Meta(ge=1, le=500, description="levels of nesting in the JSON of a body")] = 100
+    depth: Annotated[int, Meta(ge=1, le=DEEPEST, description="levels of nesting in the JSON of a body")] = 100
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from leveret.core.depth import DEEPEST, deeper
 from leveret.core.lanes import COUNT
 from leveret.core.prediction import MODEL_NAME, NULL, PREDICTION_ID, Prediction, Status
 from leveret.core.tracing import taken_up
@@ -42,6 +43,8 @@ def decode(body: bytes) -> Prediction:
         prediction = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(what="message", reason=str(error)) from error
+    if deeper(body, than=DEEPEST):
+        raise Undecodable(what="message", reason=f"it is nested more than {DEEPEST} levels deep")
     return checked(prediction)
 
 

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leveret.config import GatewaySettings
+from leveret.core.depth import deeper
 from leveret.core.lifecycle import fold
 from leveret.core.meters import Meter, Phase
 from leveret.core.once import Once, Sent
@@ -31,8 +32,9 @@ from leveret.core.wire import submitted
 from leveret.errors import (
     InvalidRequest,
     LeveretError,
+    TooDeep,
 )
-from leveret.gateway import body, depth, prefer, repeats, retention
+from leveret.gateway import body, prefer, repeats, retention
 from leveret.gateway.account import of
 from leveret.gateway.cancel_after import seconds
 from leveret.gateway.catalog import Catalog, Served
@@ -145,10 +147,15 @@ class Submit:
         self._limiter.accepted(account, served.card.model, accepted.prediction.lane)
         return replace(accepted, prediction=_shown(accepted, submission.input))
 
+    def check_depth(self, data: bytes) -> None:
+        """Raises TooDeep for JSON that is nested more deeply than this gateway takes."""
+        if deeper(data, than=self._deepest):
+            raise TooDeep(limit=self._deepest)
+
     async def _read(self, request: Request) -> bytes:
         self._limiter.check(of(request))
         content = await body.read(request, limit=self._settings.max_body)
-        depth.check(content, limit=self._deepest)
+        self.check_depth(content)
         return content
 
     async def _submit(self, request: Request, served: Served, submission: Submission, content: bytes) -> Response:

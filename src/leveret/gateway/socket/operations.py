@@ -44,6 +44,7 @@ class Operations:
 
     async def submit(self, wanted: messages.Submit, base: str, by: Identity) -> tuple[str, messages.Accepted]:
         """The id of the new prediction, and what to say of it. Raises what a POST is answered with."""
+        self._submit.check_depth(bytes(wanted.input))
         limit = [] if wanted.cancel_after is None else [wanted.cancel_after]
         with self._tracer.request("SUBMIT", PATH, taken_up(wanted.traceparent, wanted.tracestate)) as span:
             served, once = await self._served(wanted), self._once(wanted)
