@@ -51,7 +51,6 @@ class HttpConnection(HttpToolsProtocol):
         self._received = 0
         self._idle = 0
         self._reading_head = False
-        self._head_size = 0
         self._refusal: LeveretError | None = None
         super().connection_made(transport)
         if len(self.connections) > self.watch.most:
@@ -71,7 +70,7 @@ class HttpConnection(HttpToolsProtocol):
         self._idle += len(data)
         super().data_received(data)
         if self._idle > self.settings.max_head and self._refusal is None and not self.transport.is_closing():
-            self._refuse(HeadTooLarge(limit=self.settings.max_head))
+            self._refuse(self._endless())
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the socket's protocol, which is watched by itself."""
@@ -81,32 +80,14 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._idle = 0
-        self._head_size = 0
         self._reading_head = True
         super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the address."""
-        super().on_url(url)
-        self._head_size += len(url)
-        if len(self.url) > LONGEST_URL:
-            raise self._refused(UrlTooLong(limit=LONGEST_URL))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; or a trailer, which nobody reads."""
-        if not self._reading_head:
-            return
-        super().on_header(name, value)
-        self._head_size += len(name) + len(value) + _BETWEEN
-        if self._head_size > self.settings.max_head or len(self.headers) > MOST_HEADERS:
-            raise self._refused(HeadTooLarge(limit=self.settings.max_head))
 
     def on_headers_complete(self) -> None:
         """The head is there: begin to answer, or let the request wait for its turn."""
         self._reading_head = False
-        self._check_headers()
-        if len(self.pipeline) >= MOST_AHEAD:
-            raise self._refused(BadRequest(reason=f"more than {MOST_AHEAD} requests are sent ahead of their answers"))
+        self._check_head()
+        self.scope["headers"] = self.headers.copy()  # what else comes to the original are trailers, which nobody reads
         self._heads += 1
         super().on_headers_complete()
 
@@ -114,11 +95,6 @@ class HttpConnection(HttpToolsProtocol):
         """A piece of the body."""
         self._idle = 0
         super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The request is complete."""
-        self._idle = 0
-        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What has come is no HTTP, or was refused by one of the checks above."""
@@ -150,15 +126,28 @@ class HttpConnection(HttpToolsProtocol):
         """Whether it becomes a socket; what is none by its method is answered as any other request."""
         return self.parser.get_method() == b"GET" and super()._should_upgrade()
 
-    def _check_headers(self) -> None:
-        hosts = 0
+    def _check_head(self) -> None:
+        size, hosts = len(self.url), 0
+        if size > LONGEST_URL:
+            raise self._refused(UrlTooLong(limit=LONGEST_URL))
         for name, value in self.headers:
+            size += len(name) + len(value) + _BETWEEN
             if name == b"host":
                 hosts += 1
             elif name == b"transfer-encoding" and value.lower() != b"chunked":
                 raise self._refused(UnsupportedEncoding(encoding=value.decode("latin-1")))
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+        if size > self.settings.max_head or len(self.headers) > MOST_HEADERS:
+            raise self._refused(HeadTooLarge(limit=self.settings.max_head))
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             raise self._refused(BadRequest(reason="it must have the header Host, once"))
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise self._refused(BadRequest(reason=f"more than {MOST_AHEAD} requests are sent ahead of their answers"))
+
+    def _endless(self) -> LeveretError:
+        """What is said of so much without an end."""
+        if self._reading_head and len(self.url) > LONGEST_URL:
+            return UrlTooLong(limit=LONGEST_URL)
+        return HeadTooLarge(limit=self.settings.max_head)
 
     def _refused(self, error: LeveretError) -> LeveretError:
         """The error, for the parser to stop at; `send_400_response` tells of it."""
