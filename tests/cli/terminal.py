@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from types import TracebackType
@@ -39,16 +42,22 @@ def leveret(*arguments: str, url: str, stdin: bytes = b"") -> subprocess.Complet
 class Terminal:
     """`leveret ARGUMENTS…` in a pseudo terminal."""
 
-    def __init__(self, *arguments: str, url: str) -> None:
+    def __init__(self, *arguments: str, url: str, size: tuple[int, int] | None = None) -> None:
+        """`size` is in lines and columns; without one it is for the environment to say."""
         self.shown = ""
         """Everything that it has been sent."""
+        self._size = size
         self._arguments = arguments
         self._url = url
 
     def __enter__(self) -> Self:
         self._master, slave = pty.openpty()
+        variables = environment(self._url)
+        if self._size is not None:
+            variables = {name: value for name, value in variables.items() if name not in ("COLUMNS", "LINES")}
+            self._set_size(*self._size)
         self._process = subprocess.Popen(
-            command(*self._arguments), env=environment(self._url), stdin=slave, stdout=slave, stderr=slave
+            command(*self._arguments), env=variables, stdin=slave, stdout=slave, stderr=slave
         )
         os.close(slave)
         return self
@@ -75,6 +84,20 @@ class Terminal:
             assert time.monotonic() < until, self.text
             assert self._read(), f"it has ended:\n{self.text}"
 
+    def type(self, keys: str) -> None:
+        """Press these keys."""
+        os.write(self._master, keys.encode())
+
+    def resize(self, lines: int, columns: int) -> None:
+        """Make it larger or smaller."""
+        self._set_size(lines, columns)
+        self._process.send_signal(signal.SIGWINCH)
+
+    @property
+    def echoes(self) -> bool:
+        """Whether what is typed is shown, as in a terminal that nobody has changed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def interrupt(self) -> None:
         """What Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
@@ -84,6 +107,9 @@ class Terminal:
         while self._read():
             pass
         return self._process.wait(PATIENCE)
+
+    def _set_size(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def _read(self) -> bool:
         """Take what has come; False at the end."""

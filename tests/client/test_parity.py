@@ -8,7 +8,7 @@ import pytest
 
 from leveret.client import AsyncClient, AsyncHandle, Client, Handle
 
-ONLY_BLOCKING = {"letters", "webhooks"}
+ONLY_BLOCKING = {"letters", "monitor", "webhooks"}
 """What operators need from the command line alone."""
 
 

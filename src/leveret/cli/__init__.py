@@ -27,6 +27,7 @@ from leveret.cli.permissions import permissions
 from leveret.cli.predict import predict
 from leveret.cli.provision import provision
 from leveret.cli.remote import Url
+from leveret.cli.top import top
 from leveret.cli.watch import watch
 from leveret.config import Option, Settings, Value
 from leveret.core.scale import TARGET_WAIT
@@ -205,6 +206,7 @@ for _command in (
     changes.delete,
     lists.models,
     lists.queues,
+    top,
 ):
     app.command(name=_command.__name__.rstrip("_"), rich_help_panel=_PREDICTIONS)(_command)
 app.add_typer(keys.app, rich_help_panel=_SERVERS)

@@ -16,6 +16,7 @@ from leveret.client.downloading import download
 from leveret.client.exchange import finish
 from leveret.client.following import Following, Outputs, void
 from leveret.client.letters import Letters
+from leveret.client.monitor import Monitor
 from leveret.client.options import Options
 from leveret.client.prediction import JSON, Prediction
 from leveret.client.transports import Address, Blocking
@@ -141,6 +142,11 @@ class Client:
     def webhooks(self) -> Webhooks:
         """The calls of webhooks."""
         return Webhooks(self._api.caller)
+
+    @property
+    def monitor(self) -> Monitor:
+        """What goes on."""
+        return Monitor(self._api.caller)
 
     @property
     def letters(self) -> Letters:
