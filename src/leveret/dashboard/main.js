@@ -107,7 +107,7 @@ function frame(account) {
     : [h("span", { class: "whose" }, h("i", { class: "open-dot" }), "open, no key needed")];
   const skip = h("a", { href: "#main", class: "skip", onclick: (event) => (event.preventDefault(), main.focus()) }, "Skip to the page");
   const side = h(
-    "div",
+    "header",
     { class: "side" },
     h("a", { href: href("/"), class: "brand" }, hare(), h("span", {}, "Leveret")),
     h("nav", { "aria-label": "Pages" }, links, h("a", { href: address("docs").href, class: "place outside" }, icon("reference"), h("span", {}, "API reference"))),

@@ -9,7 +9,7 @@ export function heading(title, { about, actions = [], above } = {}) {
   return h(
     "header",
     { class: "heading" },
-    h("div", { class: "heading-text" }, above, h("h1", { tabindex: -1 }, title), about && h("p", { class: "about" }, about)),
+    h("div", { class: "heading-text" }, above, h("h1", { id: "title", tabindex: -1 }, title), about && h("p", { class: "about" }, about)),
     actions.length > 0 && h("div", { class: "actions" }, actions),
   );
 }
@@ -84,7 +84,7 @@ export function gauge(value, most, label) {
 
 /** A table whose first cell of each row leads on; `columns` are `[title, class]`. */
 export function table(label, columns, rows) {
-  const head = columns.map(([title, kind = ""]) => h("th", { scope: "col", class: kind }, title));
+  const head = columns.map(([title, kind = ""]) => h("th", { scope: "col", class: kind }, title?.cloneNode?.(true) ?? title));
   return h(
     "div",
     { class: "table-frame" },

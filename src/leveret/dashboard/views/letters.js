@@ -8,7 +8,7 @@ import { button, empty, failure, heading, row, table, waiting, when } from "../p
 import { poll } from "../poll.js";
 import { go, href } from "../router.js";
 
-const COLUMNS = [["Why"], ["Dead letter", "grow"], ["Model", "wide-only"], ["Failed", "end"], ["", "end"]];
+const COLUMNS = [["Why"], ["Dead letter", "grow"], ["Model", "wide-only"], ["Failed", "end"], [h("span", { class: "unseen" }, "Actions"), "end"]];
 
 export function letters({ query, signal, fail }) {
   const model = query.get("model") ?? "";
