@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -87,7 +88,7 @@ def test_a_model_is_run_and_its_prediction_opened_by_keyboard_alone(visit: Visit
     expect(visit.heading("local/shout")).to_be_focused()
     press_until(visit, "Tab", "Playground")
     keyboard.press("ArrowRight")
-    expect(visit.page.get_by_role("tab", name="Schema")).to_have_attribute("aria-selected", "true")
+    expect(visit.page.get_by_role("tab", name="Rates")).to_have_attribute("aria-selected", "true")
     keyboard.press("ArrowLeft")
     keyboard.press("Tab")
     expect(visit.field("text")).to_be_focused()
@@ -152,3 +153,18 @@ def test_a_gateway_that_is_away_is_said_so_and_found_again(lost: Visit) -> None:
     lost.page.context.set_offline(False)
 
     expect(lost.page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_stream_that_is_cut_goes_on_where_it_was(lost: Visit, tmp_path: Path) -> None:
+    lost.open("/models/local/tell")
+    lost.field("prompt").fill("Once")
+    lost.field("until").fill(str(tmp_path / "end"))
+    lost.button("Run").click()
+    expect(lost.output().locator(".output")).to_have_text("Once there was a hare")
+
+    lost.page.context.set_offline(True)
+    (tmp_path / "end").touch()
+    lost.page.context.set_offline(False)
+
+    expect(lost.output().locator(".output")).to_have_text("Once there was a hare who slept.")
+    expect(lost.output()).to_contain_text("succeeded")

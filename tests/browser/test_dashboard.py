@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import httpx2
 import pytest
@@ -153,6 +154,24 @@ def test_a_prediction_is_deleted_once_that_is_confirmed(visit: Visit, api: httpx
 
     visit.heading("Predictions")
     assert 404 == api.get(f"/v1/predictions/{gone}").status_code
+
+
+def test_what_is_known_of_a_prediction_stays_when_its_data_is_gone(visit: Visit, api: httpx2.Client) -> None:
+    body = {"input": {"text": "soon gone"}, "retention": 1}
+    prediction_id = api.post("/v1/models/local/shout/predictions", json=body).json()["id"]
+    visit.open(f"/predictions/{prediction_id}").heading(prediction_id)
+
+    expect(visit.badge()).to_have_text("succeeded")
+    expect(visit.page.get_by_role("region", name="Input")).to_contain_text("soon gone")
+    until = time.monotonic() + 30
+    while not api.get(f"/v1/predictions/{prediction_id}").json()["data_removed"]:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    visit.page.reload()
+
+    expect(visit.page.get_by_role("region", name="Input")).to_contain_text("no longer kept")
+    expect(visit.page.get_by_role("region", name="Timeline")).to_contain_text("Succeeded")
+    expect(visit.button("Retry")).to_have_count(0)
 
 
 def test_a_prediction_that_is_not_there_is_said_so(visit: Visit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx2
@@ -156,6 +157,16 @@ def test_what_fails_says_why(visit: Visit) -> None:
 
     expect(visit.output()).to_contain_text("ValueError: no hare was found")
     expect(visit.page.get_by_label("Logs")).to_contain_text("about to fail")
+
+
+def test_the_rates_of_one_model_stand_beside_its_form(visit: Visit, api: httpx2.Client) -> None:
+    api.post("/v1/models/local/shout/predictions", json={"input": {"text": "x"}}, headers={"Prefer": "wait"})
+    visit.open("/models/local/shout")
+
+    visit.page.get_by_role("tab", name="Rates").click()
+
+    expect(visit.page.get_by_role("img", name=re.compile("^Throughput per second: submitted"))).to_be_visible()
+    visit.picture("rates")
 
 
 def test_the_schema_and_the_commands_stand_beside_the_form(visit: Visit) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -97,3 +100,15 @@ def test_a_script_is_short_and_opens_with_its_purpose(path: Path) -> None:
 
     assert text.count("\n") <= 300
     assert re.match(r"// [A-Z].+\.\n", text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_dashboard(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=FOLDER.parent.parent.parent, check=True, capture_output=True)
+
+    (wheel,) = tmp_path.glob("*.whl")
+
+    packed = {name.removeprefix("leveret/dashboard/") for name in ZipFile(wheel).namelist() if "/dashboard/" in name}
+    assert set(assets()) == packed

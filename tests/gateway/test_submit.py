@@ -45,7 +45,7 @@ async def test_a_created_prediction_is_answered_at_once(gateway: Gateway) -> Non
         "urls": {
             "get": address,
             "cancel": address + "/cancel",
-            "web": address,
+            "web": f"{gateway.url}/#/predictions/{prediction['id']}",
             "events": address + "/events",
             "stream": address.replace("/v1/predictions/", "/v1/streams/"),
         },

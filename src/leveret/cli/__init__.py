@@ -188,6 +188,7 @@ async def _greet(launched: Launcher, targets: Sequence[str]) -> None:
     ready = ("ready", "green")
     if launched.url:
         say(Text.assemble(ready, f" at {launched.url}"))
+        say(Text(f"  dashboard   {launched.url}/"))
         say(Text(f"  models      curl {launched.url}/v1/models"))
         say(Text(f"  API         {launched.url}/docs"))
         if launched.open:

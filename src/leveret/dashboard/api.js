@@ -78,6 +78,10 @@ async function refusal(response) {
   try {
     return new Problem(await response.json());
   } catch {
-    return new Problem({ status: response.status, code: "unexpected", detail: `${response.status} ${response.statusText}` });
+    return new Problem({
+      status: response.status,
+      code: "unexpected",
+      detail: `${response.status} ${response.statusText}`,
+    });
   }
 }

@@ -21,8 +21,14 @@ export function chart(label, { format, stacked = false, least = 1 }) {
   new ResizeObserver(redraw).observe(place);
   function update(times, series) {
     data = { times, series };
-    put(legend, series.map((one) => key(one, format)));
-    place.setAttribute("aria-label", `${label}: ${series.map((one) => `${one.name} ${format(one.values.at(-1) ?? null)}`).join(", ")}`);
+    put(
+      legend,
+      series.map((one) => key(one, format)),
+    );
+    place.setAttribute(
+      "aria-label",
+      `${label}: ${series.map((one) => `${one.name} ${format(one.values.at(-1) ?? null)}`).join(", ")}`,
+    );
     redraw();
   }
   return { element: h("figure", { class: "figure" }, legend, place), update };
@@ -31,12 +37,24 @@ export function chart(label, { format, stacked = false, least = 1 }) {
 /** A line without axes, for a row of a table. */
 export function spark(values, label) {
   const most = Math.max(...values, 1e-9);
-  const points = values.map((value, index) => `${(index / Math.max(1, values.length - 1)) * 80},${18 - (value / most) * 16}`);
-  return svg("svg", { viewBox: "0 0 80 20", class: "spark", role: "img", "aria-label": label }, svg("polyline", { points: points.join(" ") }));
+  const points = values.map(
+    (value, index) => `${(index / Math.max(1, values.length - 1)) * 80},${18 - (value / most) * 16}`,
+  );
+  return svg(
+    "svg",
+    { viewBox: "0 0 80 20", class: "spark", role: "img", "aria-label": label },
+    svg("polyline", { points: points.join(" ") }),
+  );
 }
 
 function key({ name, color, values }, format) {
-  return h("span", { class: "legend-item" }, h("i", { class: `swatch ${color}` }), name, h("b", {}, format(values.at(-1) ?? null)));
+  return h(
+    "span",
+    { class: "legend-item" },
+    h("i", { class: `swatch ${color}` }),
+    name,
+    h("b", {}, format(values.at(-1) ?? null)),
+  );
 }
 
 function drawing(place, { times, series }, { format, stacked, least }) {
@@ -56,7 +74,9 @@ function drawing(place, { times, series }, { format, stacked, least }) {
     levels.toReversed().map((one) => shape(one, times, x, y)),
     marks,
   );
-  picture.addEventListener("pointermove", (event) => hover(event, { times, series, levels, x, y, format, marks, tip, width }));
+  picture.addEventListener("pointermove", (event) =>
+    hover(event, { times, series, levels, x, y, format, marks, tip, width }),
+  );
   picture.addEventListener("pointerleave", () => (marks.setAttribute("visibility", "hidden"), (tip.hidden = true)));
   return [picture, tip];
 }
@@ -80,7 +100,13 @@ function ceiling(value) {
 
 function grid(width, top, y, format) {
   return [0, 0.5, 1].map((share) => [
-    svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(top * share), y2: y(top * share), class: share ? "grid" : "grid floor" }),
+    svg("line", {
+      x1: LEFT,
+      x2: width - RIGHT,
+      y1: y(top * share),
+      y2: y(top * share),
+      class: share ? "grid" : "grid floor",
+    }),
     svg("text", { x: LEFT - 8, y: y(top * share) + 4, class: "tick end" }, format(top * share)),
   ]);
 }
@@ -92,7 +118,9 @@ function axis(first, last, x) {
   for (let back = 0; back <= span + 0.01; back += step) {
     const text = back === 0 ? "now" : back % 60 ? `−${back} s` : `−${back / 60} min`;
     const at = x(last - back);
-    marks.push(svg("text", { x: at, y: HEIGHT - 5, class: `tick ${back === 0 ? "end" : at < LEFT + 16 ? "" : "middle"}` }, text));
+    marks.push(
+      svg("text", { x: at, y: HEIGHT - 5, class: `tick ${back === 0 ? "end" : at < LEFT + 16 ? "" : "middle"}` }, text),
+    );
   }
   return marks;
 }
@@ -109,12 +137,16 @@ function shape(level, times, x, y) {
   });
   return runs.map((indexes) => {
     const line = indexes.map((index) => `${x(times[index]).toFixed(1)},${y(level.values[index]).toFixed(1)}`);
-    const floor = indexes.toReversed().map((index) => `${x(times[index]).toFixed(1)},${y(level.bases?.[index] ?? 0).toFixed(1)}`);
+    const floor = indexes
+      .toReversed()
+      .map((index) => `${x(times[index]).toFixed(1)},${y(level.bases?.[index] ?? 0).toFixed(1)}`);
     return svg(
       "g",
       { class: `series ${level.color}` },
       level.area && svg("polygon", { points: [...line, ...floor].join(" "), class: "area" }),
-      indexes.length > 1 ? svg("polyline", { points: line.join(" "), class: "line" }) : svg("circle", { cx: x(times[indexes[0]]), cy: y(level.values[indexes[0]]), r: 1.5, class: "point" }),
+      indexes.length > 1
+        ? svg("polyline", { points: line.join(" "), class: "line" })
+        : svg("circle", { cx: x(times[indexes[0]]), cy: y(level.values[indexes[0]]), r: 1.5, class: "point" }),
     );
   });
 }
@@ -122,15 +154,26 @@ function shape(level, times, x, y) {
 function hover(event, { times, series, levels, x, y, format, marks, tip, width }) {
   const left = event.currentTarget.getBoundingClientRect().left;
   const at = event.clientX - left;
-  const index = times.reduce((best, time, one) => (Math.abs(x(time) - at) < Math.abs(x(times[best]) - at) ? one : best), 0);
+  const index = times.reduce(
+    (best, time, one) => (Math.abs(x(time) - at) < Math.abs(x(times[best]) - at) ? one : best),
+    0,
+  );
   const middle = x(times[index]);
   put(
     marks,
     svg("line", { x1: middle, x2: middle, y1: TOP, y2: HEIGHT - BOTTOM, class: "cursor" }),
-    levels.filter((one) => one.values[index] !== null).map((one) => svg("circle", { cx: middle, cy: y(one.values[index]), r: 3, class: `dot ${one.color}` })),
+    levels
+      .filter((one) => one.values[index] !== null)
+      .map((one) => svg("circle", { cx: middle, cy: y(one.values[index]), r: 3, class: `dot ${one.color}` })),
   );
   marks.setAttribute("visibility", "visible");
-  put(tip, h("b", {}, clock(times[index] * 1000)), series.map((one) => h("span", {}, h("i", { class: `swatch ${one.color}` }), one.name, h("em", {}, format(one.values[index])))));
+  put(
+    tip,
+    h("b", {}, clock(times[index] * 1000)),
+    series.map((one) =>
+      h("span", {}, h("i", { class: `swatch ${one.color}` }), one.name, h("em", {}, format(one.values[index]))),
+    ),
+  );
   tip.hidden = false;
   tip.style.left = `${Math.min(middle + 12, width - tip.offsetWidth - 4)}px`;
   if (middle > width / 2) tip.style.left = `${middle - tip.offsetWidth - 12}px`;

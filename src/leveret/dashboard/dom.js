@@ -15,7 +15,9 @@ export function svg(tag, properties = {}, ...children) {
 /** Show these nodes in place of what is there; whatever had the focus has it again if it is there again. */
 export function put(place, ...nodes) {
   const focused = place.contains(document.activeElement) ? address(document.activeElement) : null;
-  place.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined && node !== false));
+  place.replaceChildren(
+    ...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined && node !== false),
+  );
   if (focused) place.querySelector(focused)?.focus({ preventScroll: true });
 }
 

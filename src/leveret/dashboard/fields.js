@@ -24,13 +24,21 @@ export function control(schema, { id, resolve, required }) {
   if (schema.type === "string") return words(schema, id);
   if (schema.type === "array" && schema.items) {
     const items = resolve(schema.items);
-    if (isFile(items) || items.enum || ["string", "integer", "number"].includes(items.type)) return list(schema, items, { id, resolve });
+    if (isFile(items) || items.enum || ["string", "integer", "number"].includes(items.type))
+      return list(schema, items, { id, resolve });
   }
   return raw(schema, id);
 }
 
 function words(schema, id) {
-  const field = h("textarea", { id, rows: 1, class: "grows", spellcheck: "false", value: schema.default ?? "", maxlength: schema.maxLength });
+  const field = h("textarea", {
+    id,
+    rows: 1,
+    class: "grows",
+    spellcheck: "false",
+    value: schema.default ?? "",
+    maxlength: schema.maxLength,
+  });
   const read = () => (field.value === "" && !schema.default ? NOTHING : field.value);
   return { element: field, input: field, read, write: (value) => (field.value = value) };
 }
@@ -39,13 +47,29 @@ function numeric(schema, id) {
   const low = schema.minimum ?? schema.exclusiveMinimum;
   const high = schema.maximum ?? schema.exclusiveMaximum;
   const step = schema.multipleOf ?? (schema.type === "integer" ? 1 : "any");
-  const field = h("input", { id, type: "number", step, min: low, max: high, value: schema.default ?? "", inputmode: schema.type === "integer" ? "numeric" : "decimal" });
+  const field = h("input", {
+    id,
+    type: "number",
+    step,
+    min: low,
+    max: high,
+    value: schema.default ?? "",
+    inputmode: schema.type === "integer" ? "numeric" : "decimal",
+  });
   function read() {
     if (field.validity.badInput) throw new Unreadable("this is no number");
     return field.value === "" ? NOTHING : Number(field.value);
   }
   if (low === undefined || high === undefined) return { element: field, input: field, read };
-  const slider = h("input", { type: "range", min: low, max: high, step: step === "any" ? (high - low) / 100 : step, value: schema.default ?? low, "aria-label": "the same as a slider", tabindex: -1 });
+  const slider = h("input", {
+    type: "range",
+    min: low,
+    max: high,
+    step: step === "any" ? (high - low) / 100 : step,
+    value: schema.default ?? low,
+    "aria-label": "the same as a slider",
+    tabindex: -1,
+  });
   slider.addEventListener("input", () => (field.value = slider.value));
   field.addEventListener("input", () => (slider.value = field.value));
   return { element: h("div", { class: "numeric" }, slider, field), input: field, read };
@@ -58,15 +82,28 @@ function toggle(schema, id) {
 
 function choice(schema, { id, required }) {
   const optional = !required && schema.default === undefined;
-  const options = schema.enum.map((value, index) => h("option", { value: String(index), selected: value === schema.default }, String(value)));
+  const options = schema.enum.map((value, index) =>
+    h("option", { value: String(index), selected: value === schema.default }, String(value)),
+  );
   if (optional) options.unshift(h("option", { value: "" }, "–"));
   const field = h("select", { id }, options);
-  return { element: field, input: field, read: () => (field.value === "" ? NOTHING : schema.enum[Number(field.value)]) };
+  return {
+    element: field,
+    input: field,
+    read: () => (field.value === "" ? NOTHING : schema.enum[Number(field.value)]),
+  };
 }
 
 function raw(schema, id) {
   const text = schema.default === undefined || schema.default === null ? "" : JSON.stringify(schema.default, null, 2);
-  const field = h("textarea", { id, rows: 3, class: "grows mono", spellcheck: "false", value: text, placeholder: schema.type === "array" ? "[ ]" : schema.type === "object" ? "{ }" : "JSON" });
+  const field = h("textarea", {
+    id,
+    rows: 3,
+    class: "grows mono",
+    spellcheck: "false",
+    value: text,
+    placeholder: schema.type === "array" ? "[ ]" : schema.type === "object" ? "{ }" : "JSON",
+  });
   function read() {
     if (field.value.trim() === "") return NOTHING;
     try {
@@ -83,15 +120,35 @@ function list(schema, items, { id, resolve }) {
   const rows = h("div", { class: "list-rows" });
   const given = [];
   function add(value) {
-    const made = control({ ...items, default: value }, { id: given.length ? `${id}-${given.length}` : id, resolve, required: true });
+    const made = control(
+      { ...items, default: value },
+      { id: given.length ? `${id}-${given.length}` : id, resolve, required: true },
+    );
     if (given.length) made.input.setAttribute("aria-label", `item ${given.length + 1}`);
     const line = h("div", { class: "list-row" }, made.element);
-    if (given.length) line.append(h("button", { type: "button", class: "button quiet small", "aria-label": `remove item ${given.length + 1}`, onclick: () => (given.splice(given.indexOf(made), 1), line.remove(), more.focus()) }, icon("close")));
+    if (given.length)
+      line.append(
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button quiet small",
+            "aria-label": `remove item ${given.length + 1}`,
+            onclick: () => (given.splice(given.indexOf(made), 1), line.remove(), more.focus()),
+          },
+          icon("close"),
+        ),
+      );
     given.push(made);
     rows.append(line);
     return made;
   }
-  const more = h("button", { type: "button", class: "button quiet small", onclick: () => add().input.focus() }, icon("plus"), h("span", {}, "Add"));
+  const more = h(
+    "button",
+    { type: "button", class: "button quiet small", onclick: () => add().input.focus() },
+    icon("plus"),
+    h("span", {}, "Add"),
+  );
   const first = schema.default?.length ? schema.default.map(add)[0] : add();
   async function read() {
     const values = [];
@@ -106,14 +163,40 @@ function list(schema, items, { id, resolve }) {
 function fileControl(id) {
   let chosen = null;
   const picker = h("input", { id, type: "file", class: "picker" });
-  const link = h("input", { type: "url", placeholder: "or paste the URL of a file", "aria-label": "the URL of a file" });
+  const link = h("input", {
+    type: "url",
+    placeholder: "or paste the URL of a file",
+    "aria-label": "the URL of a file",
+  });
   const seen = h("div", { class: "picked" });
-  const zone = h("label", { class: "drop", for: id }, icon("upload"), h("span", {}, h("b", {}, "Choose a file"), " or drop it here"));
+  const zone = h(
+    "label",
+    { class: "drop", for: id },
+    icon("upload"),
+    h("span", {}, h("b", {}, "Choose a file"), " or drop it here"),
+  );
   function take(file) {
     chosen = file ?? null;
     const picture = chosen?.type.startsWith("image/") && h("img", { src: URL.createObjectURL(chosen), alt: "" });
-    const clear = h("button", { type: "button", class: "button quiet small", "aria-label": "remove the file", onclick: () => ((picker.value = ""), take(null), picker.focus()) }, icon("close"));
-    put(seen, chosen && [picture || icon("file"), h("span", { class: "file-name" }, chosen.name), h("span", { class: "hint" }, size(chosen.size)), clear]);
+    const clear = h(
+      "button",
+      {
+        type: "button",
+        class: "button quiet small",
+        "aria-label": "remove the file",
+        onclick: () => ((picker.value = ""), take(null), picker.focus()),
+      },
+      icon("close"),
+    );
+    put(
+      seen,
+      chosen && [
+        picture || icon("file"),
+        h("span", { class: "file-name" }, chosen.name),
+        h("span", { class: "hint" }, size(chosen.size)),
+        clear,
+      ],
+    );
     zone.hidden = link.hidden = chosen !== null;
   }
   picker.addEventListener("change", () => take(picker.files[0]));

@@ -9,7 +9,12 @@ export class Form {
   constructor(given, submitted) {
     this.fields = inputs(given).map((one) => new Field(one, given.resolve));
     this.summary = h("div", { class: "form-summary", role: "alert", hidden: true });
-    this.element = h("form", { novalidate: true, class: "form", "aria-label": "Input" }, this.summary, this.fields.map((field) => field.element));
+    this.element = h(
+      "form",
+      { novalidate: true, class: "form", "aria-label": "Input" },
+      this.summary,
+      this.fields.map((field) => field.element),
+    );
     this.element.addEventListener("submit", (event) => (event.preventDefault(), submitted()));
     this.element.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submitted();
@@ -66,9 +71,16 @@ class Field {
     const hint = about && h("p", { id: `${id}-hint`, class: "hint" }, about);
     this.control.input.setAttribute("aria-describedby", `${hint ? `${id}-hint ` : ""}${id}-error`);
     if (required) this.control.input.setAttribute("aria-required", "true");
-    const label = h("label", { for: id }, name, required && h("span", { class: "required", title: "required" }, "required"));
+    const label = h(
+      "label",
+      { for: id },
+      name,
+      required && h("span", { class: "required", title: "required" }, "required"),
+    );
     const head = h("div", { class: "field-head" }, label, h("span", { class: "kind" }, kind(schema, resolve)));
-    const body = this.control.inline ? h("div", { class: "inline" }, this.control.element, head) : [head, this.control.element];
+    const body = this.control.inline
+      ? h("div", { class: "inline" }, this.control.element, head)
+      : [head, this.control.element];
     this.element = h("div", { class: "field" }, body, hint, this.error);
   }
 

@@ -3,7 +3,7 @@
 import { address, get, key, setKey } from "./api.js";
 import { h, put } from "./dom.js";
 import { icon, hare } from "./icons.js";
-import { empty, failure } from "./parts.js";
+import { empty, failure, renew } from "./parts.js";
 import { here, href, route } from "./router.js";
 import { signIn } from "./sign_in.js";
 import { themeSwitch } from "./theme.js";
@@ -36,7 +36,9 @@ const PLACES = [
 
 const app = document.getElementById("app");
 const main = h("main", { id: "main", tabindex: -1 });
-const links = PLACES.map(([path, name, symbol]) => h("a", { href: href(path), class: "place" }, icon(symbol), h("span", {}, name)));
+const links = PLACES.map(([path, name, symbol]) =>
+  h("a", { href: href(path), class: "place" }, icon(symbol), h("span", {}, name)),
+);
 let leaving = new AbortController();
 let shownPath = null;
 let routed = false;
@@ -47,7 +49,10 @@ async function begin() {
     frame((await get("v1/account")).username);
   } catch (error) {
     if (error.status === 401) return put(app, signIn(error, begin));
-    put(app, h("main", { class: "alone" }, failure(error), h("button", { class: "button", onclick: begin }, "Try again")));
+    put(
+      app,
+      h("main", { class: "alone" }, failure(error), h("button", { class: "button", onclick: begin }, "Try again")),
+    );
     return;
   }
   if (!routed) route(PAGES, show);
@@ -82,8 +87,10 @@ function mark() {
   const { path } = here();
   PLACES.forEach(([place], index) => {
     const inside = place === "/" ? path === "/" : path === place || path.startsWith(`${place}/`);
-    if (inside) links[index].setAttribute("aria-current", "page");
-    else links[index].removeAttribute("aria-current");
+    if (inside) {
+      links[index].setAttribute("aria-current", "page");
+      links[index].parentElement.scrollLeft = links[index].offsetLeft - 40; // on a small screen they lie side by side
+    } else links[index].removeAttribute("aria-current");
   });
 }
 
@@ -98,22 +105,41 @@ function fail(error) {
 function leave() {
   setKey("");
   leaving.abort();
+  setInterval(() => document.querySelectorAll("time[datetime]").forEach(renew), 10_000);
   begin();
 }
 
 function frame(account) {
   const whose = key()
-    ? [h("span", { class: "whose", title: "the account of the key" }, icon("key"), account), h("button", { type: "button", class: "button quiet small", onclick: leave }, icon("leave"), h("span", {}, "Forget key"))]
+    ? [
+        h("span", { class: "whose", title: "the account of the key" }, icon("key"), account),
+        h(
+          "button",
+          { type: "button", class: "button quiet small", onclick: leave },
+          icon("leave"),
+          h("span", {}, "Forget key"),
+        ),
+      ]
     : [h("span", { class: "whose" }, h("i", { class: "open-dot" }), "open, no key needed")];
-  const skip = h("a", { href: "#main", class: "skip", onclick: (event) => (event.preventDefault(), main.focus()) }, "Skip to the page");
+  const skip = h(
+    "a",
+    { href: "#main", class: "skip", onclick: (event) => (event.preventDefault(), main.focus()) },
+    "Skip to the page",
+  );
   const side = h(
     "header",
     { class: "side" },
     h("a", { href: href("/"), class: "brand" }, hare(), h("span", {}, "Leveret")),
-    h("nav", { "aria-label": "Pages" }, links, h("a", { href: address("docs").href, class: "place outside" }, icon("reference"), h("span", {}, "API reference"))),
+    h(
+      "nav",
+      { "aria-label": "Pages" },
+      links,
+      h("a", { href: address("docs").href, class: "place outside" }, icon("reference"), h("span", {}, "API reference")),
+    ),
     h("div", { class: "side-foot" }, h("div", { class: "account" }, whose), themeSwitch()),
   );
   put(app, skip, side, main);
 }
 
+setInterval(() => document.querySelectorAll("time[datetime]").forEach(renew), 10_000);
 begin();

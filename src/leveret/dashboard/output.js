@@ -31,10 +31,25 @@ export class Output {
     this.place.classList.remove("growing");
     this.#logs(prediction.logs ?? "");
     const { status, error, output } = prediction;
-    const wrong = error && h("div", { class: `outcome ${status}`, role: "alert" }, h("strong", {}, status === "failed" ? "It failed" : "It was canceled"), h("pre", {}, error));
+    const wrong =
+      error &&
+      h(
+        "div",
+        { class: `outcome ${status}`, role: "alert" },
+        h("strong", {}, status === "failed" ? "It failed" : "It was canceled"),
+        h("pre", {}, error),
+      );
     if (output !== null && output !== undefined) put(this.place, wrong, shown(output, { joined: this.joined }));
     else if (wrong) put(this.place, wrong);
-    else put(this.place, h("p", { class: "hint" }, status === "canceled" ? "It was canceled before it put anything out." : "It has put nothing out."));
+    else
+      put(
+        this.place,
+        h(
+          "p",
+          { class: "hint" },
+          status === "canceled" ? "It was canceled before it put anything out." : "It has put nothing out.",
+        ),
+      );
   }
 
   /** Add to the logs. */

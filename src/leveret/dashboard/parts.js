@@ -9,14 +9,25 @@ export function heading(title, { about, actions = [], above } = {}) {
   return h(
     "header",
     { class: "heading" },
-    h("div", { class: "heading-text" }, above, h("h1", { id: "title", tabindex: -1 }, title), about && h("p", { class: "about" }, about)),
+    h(
+      "div",
+      { class: "heading-text" },
+      above,
+      h("h1", { id: "title", tabindex: -1 }, title),
+      about && h("p", { class: "about" }, about),
+    ),
     actions.length > 0 && h("div", { class: "actions" }, actions),
   );
 }
 
 /** A button; `kind` is primary, quiet, danger or nothing. */
 export function button(label, { kind = "", symbol, ...properties } = {}) {
-  return h("button", { type: "button", class: `button ${kind}`, ...properties }, symbol && icon(symbol), h("span", {}, label));
+  return h(
+    "button",
+    { type: "button", class: `button ${kind}`, ...properties },
+    symbol && icon(symbol),
+    h("span", {}, label),
+  );
 }
 
 /** A box with a title; what is `flush` reaches its edges. */
@@ -40,6 +51,11 @@ export function when(at) {
   return h("time", { datetime: at, title: moment(at) }, ago(at));
 }
 
+/** Say anew how long ago that was. */
+export function renew(time) {
+  time.textContent = ago(time.dateTime);
+}
+
 /** What is shown where there is nothing yet. */
 export function empty(title, text, ...children) {
   return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), text && h("p", {}, text), children);
@@ -49,7 +65,12 @@ export function empty(title, text, ...children) {
 export function failure(error) {
   const scope = error.code === "scope_missing";
   const title = scope ? `This needs a key with the scope ${error.scope}` : "That did not work";
-  return h("div", { class: "failure", role: "alert" }, icon(scope ? "key" : "alert"), h("div", {}, h("strong", {}, title), h("p", {}, error.message)));
+  return h(
+    "div",
+    { class: scope ? "failure calm" : "failure", role: "alert" },
+    icon(scope ? "key" : "alert"),
+    h("div", {}, h("strong", {}, title), h("p", {}, error.message)),
+  );
 }
 
 /** Grey where something is about to come. */
@@ -84,7 +105,9 @@ export function gauge(value, most, label) {
 
 /** A table whose first cell of each row leads on; `columns` are `[title, class]`. */
 export function table(label, columns, rows) {
-  const head = columns.map(([title, kind = ""]) => h("th", { scope: "col", class: kind }, title?.cloneNode?.(true) ?? title));
+  const head = columns.map(([title, kind = ""]) =>
+    h("th", { scope: "col", class: kind }, title?.cloneNode?.(true) ?? title),
+  );
   return h(
     "div",
     { class: "table-frame" },
@@ -94,7 +117,11 @@ export function table(label, columns, rows) {
 
 /** One row of it, whose cells have the classes of their columns. */
 export function row(columns, cells) {
-  return h("tr", {}, cells.map((cell, index) => h("td", { class: columns[index][1] ?? "" }, cell)));
+  return h(
+    "tr",
+    {},
+    cells.map((cell, index) => h("td", { class: columns[index][1] ?? "" }, cell)),
+  );
 }
 
 /** Tabs that are walked with the arrow keys; `tabs` are `[name, panel]`. */
@@ -120,5 +147,10 @@ export function tabs(label, given) {
     });
   });
   choose(0);
-  return h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": label, class: "tablist" }, heads), panels);
+  return h(
+    "div",
+    { class: "tabs" },
+    h("div", { role: "tablist", "aria-label": label, class: "tablist" }, heads),
+    panels,
+  );
 }

@@ -20,10 +20,27 @@ export class Playground {
     this.form = new Form(given, () => this.run());
     this.runButton = button("Run", { kind: "primary", symbol: "play", type: "submit" });
     this.cancelButton = button("Cancel", { symbol: "stop", hidden: true, onclick: () => this.cancel() });
-    this.form.element.append(h("div", { class: "form-foot" }, this.runButton, this.cancelButton, h("kbd", { title: "runs it from any field" }, "Ctrl ↵")));
+    this.form.element.append(
+      h(
+        "div",
+        { class: "form-foot" },
+        this.runButton,
+        this.cancelButton,
+        h("kbd", { title: "runs it from any field" }, "Ctrl ↵"),
+      ),
+    );
     this.status = h("div", { class: "run-status" });
-    this.result = h("div", { class: "result" }, empty("Nothing has run yet", "Fill in the form and run the model. The output appears here as it is made."));
-    this.element = h("div", { class: "playground" }, card("Input", {}, this.form.element), card("Output", { aside: this.status, flush: true }, this.result));
+    this.result = h(
+      "div",
+      { class: "result" },
+      empty("Nothing has run yet", "Fill in the form and run the model. The output appears here as it is made."),
+    );
+    this.element = h(
+      "div",
+      { class: "playground" },
+      card("Input", {}, this.form.element),
+      card("Output", { aside: this.status, flush: true }, this.result),
+    );
     this.running = null;
   }
 
@@ -32,7 +49,8 @@ export class Playground {
     this.#busy(true);
     try {
       const input = await this.form.read();
-      if (input !== null) await this.#watch(await post(`${modelPath(this.name)}/predictions`, { input }, { signal: this.signal }));
+      if (input !== null)
+        await this.#watch(await post(`${modelPath(this.name)}/predictions`, { input }, { signal: this.signal }));
     } catch (error) {
       if (this.signal.aborted) return;
       if (error.code === "invalid_input") this.form.complain(error.errors);
@@ -44,7 +62,9 @@ export class Playground {
 
   async cancel() {
     this.cancelButton.disabled = true;
-    await post(`${predictionPath(this.running)}/cancel`, undefined, { signal: this.signal }).catch((error) => put(this.status, error.message));
+    await post(`${predictionPath(this.running)}/cancel`, undefined, { signal: this.signal }).catch((error) =>
+      put(this.status, error.message),
+    );
   }
 
   async #watch(created) {
@@ -70,8 +90,14 @@ export class Playground {
     const { queue, metrics } = prediction;
     const about = metrics
       ? duration(metrics.predict_time ?? metrics.total_time)
-      : queue && (queue.is_possible ? queue.position > 0 && `${counted(queue.position, "prediction")} before it` : queue.reason);
-    put(this.status, about && h("span", { class: "hint" }, about), badge(prediction.status), h("a", { href: predictionHref(prediction.id), class: "more" }, "Details"));
+      : queue &&
+        (queue.is_possible ? queue.position > 0 && `${counted(queue.position, "prediction")} before it` : queue.reason);
+    put(
+      this.status,
+      about && h("span", { class: "hint" }, about),
+      badge(prediction.status),
+      h("a", { href: predictionHref(prediction.id), class: "more" }, "Details"),
+    );
   }
 
   #busy(is) {

@@ -19,7 +19,10 @@ export function go(path, query) {
 
 /** Calls `show(page, names, query)` for the page of the address, now and whenever it changes. */
 export function route(pages, show) {
-  const patterns = pages.map(([pattern, page]) => [new RegExp(`^${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`), page]);
+  const patterns = pages.map(([pattern, page]) => [
+    new RegExp(`^${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`),
+    page,
+  ]);
   function arrive() {
     const { path, query } = here();
     for (const [pattern, page] of patterns) {

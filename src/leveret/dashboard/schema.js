@@ -47,7 +47,16 @@ export function kind(schema, resolve) {
   if (schema.type === "array") return `list of ${schema.items ? kind(resolve(schema.items), resolve) : "anything"}`;
   const several = schema.anyOf ?? schema.oneOf;
   if (several) return several.map((one) => kind(resolve(one), resolve)).join(" or ");
-  return { string: "text", integer: "whole number", number: "number", boolean: "yes or no", object: schema.title ?? "object", null: "null" }[schema.type] ?? "anything";
+  return (
+    {
+      string: "text",
+      integer: "whole number",
+      number: "number",
+      boolean: "yes or no",
+      object: schema.title ?? "object",
+      null: "null",
+    }[schema.type] ?? "anything"
+  );
 }
 
 /** What a value has to keep to beside its kind. */

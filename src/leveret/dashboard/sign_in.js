@@ -9,7 +9,15 @@ import { code } from "./parts.js";
 export function signIn(error, done) {
   const wrong = key() !== "";
   setKey("");
-  const field = h("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", placeholder: "lv_…", required: true, "aria-describedby": "key-note" });
+  const field = h("input", {
+    id: "key",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "lv_…",
+    required: true,
+    "aria-describedby": "key-note",
+  });
   if (wrong) field.setAttribute("aria-invalid", "true");
   const note = wrong
     ? h("p", { id: "key-note", class: "field-error", role: "alert" }, sentence(error.message))
@@ -23,9 +31,32 @@ export function signIn(error, done) {
   return h(
     "main",
     { class: "sign-in" },
-    h("div", { class: "sign-in-box" }, hare(), h("h1", {}, "Paste an API key"), h("p", { class: "about" }, "This gateway asks for one."),
-      h("form", { onsubmit: submit }, h("label", { for: "key" }, "API key"), field, note, h("button", { class: "button primary wide" }, "Continue")),
-      h("details", {}, h("summary", {}, "Where do I get one?"), h("p", {}, "Whoever runs Leveret makes it. With read it sees, with predict it runs, with admin it sees to everything."), code("leveret keys create --scope admin"))),
+    h(
+      "div",
+      { class: "sign-in-box" },
+      hare(),
+      h("h1", {}, "Paste an API key"),
+      h("p", { class: "about" }, "This gateway asks for one."),
+      h(
+        "form",
+        { onsubmit: submit },
+        h("label", { for: "key" }, "API key"),
+        field,
+        note,
+        h("button", { class: "button primary wide" }, "Continue"),
+      ),
+      h(
+        "details",
+        {},
+        h("summary", {}, "Where do I get one?"),
+        h(
+          "p",
+          {},
+          "Whoever runs Leveret makes it. With read it sees, with predict it runs, with admin it sees to everything.",
+        ),
+        code("leveret keys create --scope admin"),
+      ),
+    ),
   );
 }
 

@@ -46,7 +46,9 @@ async function* entries(body) {
 }
 
 function parsed(block) {
-  const fields = Object.fromEntries(block.split("\n").map((line) => /^(\w*): ?(.*)$/s.exec(line)?.slice(1) ?? ["", ""]));
+  const fields = Object.fromEntries(
+    block.split("\n").map((line) => /^(\w*): ?(.*)$/s.exec(line)?.slice(1) ?? ["", ""]),
+  );
   return fields.id && fields.data ? { number: Number(fields.id), event: JSON.parse(fields.data) } : null;
 }
 

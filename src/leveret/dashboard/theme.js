@@ -22,7 +22,18 @@ function use(theme) {
 /** The switch between them. */
 export function themeSwitch() {
   const buttons = THEMES.map(([theme, symbol, label]) =>
-    h("button", { type: "button", class: "theme", title: label, "aria-label": label, "aria-pressed": String(theme === chosen()), onclick: () => choose(theme) }, icon(symbol)),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "theme",
+        title: label,
+        "aria-label": label,
+        "aria-pressed": String(theme === chosen()),
+        onclick: () => choose(theme),
+      },
+      icon(symbol),
+    ),
   );
   function choose(theme) {
     use(theme);

@@ -19,10 +19,12 @@ export function shown(value, { joined = false } = {}) {
   return [filesIn(value), json(value)];
 }
 
-
 /** The same value as JSON, with long data: URLs cut short. */
 export function json(value) {
-  const brief = (_, one) => (typeof one === "string" && one.startsWith("data:") && one.length > 120 ? `${one.slice(0, 80)}… (${size(one.length)})` : one);
+  const brief = (_, one) =>
+    typeof one === "string" && one.startsWith("data:") && one.length > 120
+      ? `${one.slice(0, 80)}… (${size(one.length)})`
+      : one;
   return h("pre", { class: "value json", tabindex: 0 }, cut(JSON.stringify(value, brief, 2)));
 }
 
@@ -48,7 +50,10 @@ function filesIn(value) {
 /** A file by its link, as what it is. */
 export function file(link) {
   const place = h("div", { class: "file" }, h("div", { class: "bone" }));
-  look(link).then((about) => put(place, media(about)), () => put(place, h("p", { class: "hint" }, icon("file"), " The file is no longer here.")));
+  look(link).then(
+    (about) => put(place, media(about)),
+    () => put(place, h("p", { class: "hint" }, icon("file"), " The file is no longer here.")),
+  );
   return place;
 }
 
@@ -57,18 +62,42 @@ async function look(link) {
   if (link.startsWith("data:")) {
     const head = link.slice(5, link.indexOf(",")).split(";");
     const name = head.find((part) => part.startsWith("name="))?.slice(5);
-    return { source: link, type: head[0], name: name ? decodeURIComponent(name) : "", bytes: Math.round((link.length * 3) / 4) };
+    return {
+      source: link,
+      type: head[0],
+      name: name ? decodeURIComponent(name) : "",
+      bytes: Math.round((link.length * 3) / 4),
+    };
   }
   const source = local(link);
   const answer = await send("HEAD", source);
   const name = /filename="([^"]*)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "";
-  return { source, type: (answer.headers.get("Content-Type") ?? "").split(";")[0], name, bytes: Number(answer.headers.get("Content-Length") ?? 0) };
+  return {
+    source,
+    type: (answer.headers.get("Content-Type") ?? "").split(";")[0],
+    name,
+    bytes: Number(answer.headers.get("Content-Length") ?? 0),
+  };
 }
 
 function media({ source, type, name, bytes }) {
   const called = name || type;
   const kind = type.split("/")[0];
-  const caption = h("div", { class: "file-about" }, h("span", { class: "stack" }, h("span", { class: "file-name" }, called), h("span", { class: "hint" }, `${type} · ${size(bytes)}`)), h("a", { href: source, download: name || "output", class: "button quiet small", "aria-label": `Download ${called}` }, icon("download")));
+  const caption = h(
+    "div",
+    { class: "file-about" },
+    h(
+      "span",
+      { class: "stack" },
+      h("span", { class: "file-name" }, called),
+      h("span", { class: "hint" }, `${type} · ${size(bytes)}`),
+    ),
+    h(
+      "a",
+      { href: source, download: name || "output", class: "button quiet small", "aria-label": `Download ${called}` },
+      icon("download"),
+    ),
+  );
   const seen = {
     image: () => h("img", { src: source, alt: called }),
     audio: () => h("audio", { src: source, controls: true, "aria-label": called }),

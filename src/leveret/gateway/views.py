@@ -36,7 +36,7 @@ class Urls(Struct, frozen=True):
 
     get: Annotated[str, Meta(description="this prediction")]
     cancel: Annotated[str, Meta(description="POST here to cancel it")]
-    web: Annotated[str, Meta(description="a page for people")]
+    web: Annotated[str, Meta(description="its page in the dashboard")]
     events: Annotated[str, Meta(description="its log as server-sent events")]
     stream: Annotated[
         str, Meta(description="its output and logs as server-sent events, as Replicate's clients read it")
@@ -229,7 +229,7 @@ def _urls(base: str, prediction_id: str) -> Urls:
     return Urls(
         get=address,
         cancel=f"{address}/cancel",
-        web=address,
+        web=f"{base}/#/predictions/{prediction_id}",
         events=f"{address}/events",
         stream=f"{base}/v1/streams/{prediction_id}",
     )

@@ -33,19 +33,41 @@ function page(found) {
     go(`/predictions/${again.id}`);
   };
   const purge = async () => {
-    if (!(await confirm("Purge this dead letter?", "It is gone for good; its prediction stays as failed.", "Purge"))) return;
+    if (!(await confirm("Purge this dead letter?", "It is gone for good; its prediction stays as failed.", "Purge")))
+      return;
     await remove(path);
     tell("It is purged.");
     go("/dead");
   };
-  const actions = [found.model && button("Retry", { symbol: "retry", onclick: doing(retry) }), button("Purge", { kind: "quiet", symbol: "trash", onclick: doing(purge) })].filter(Boolean);
-  const badge = h("span", { class: `badge badge-${found.why}` }, h("i", { "aria-hidden": "true" }), found.why ?? "failed");
+  const actions = [
+    found.model && button("Retry", { symbol: "retry", onclick: doing(retry) }),
+    button("Purge", { kind: "quiet", symbol: "trash", onclick: doing(purge) }),
+  ].filter(Boolean);
+  const badge = h(
+    "span",
+    { class: `badge badge-${found.why}` },
+    h("i", { "aria-hidden": "true" }),
+    found.why ?? "failed",
+  );
   return [
     heading(h("span", { class: "mono id" }, found.id), { above: h("div", { class: "above" }, back(), badge), actions }),
     facts(found),
-    card("Why", {}, h("div", { class: "outcome failed" }, h("strong", {}, WHY[found.why] ?? "It failed for good."), h("pre", {}, found.error))),
+    card(
+      "Why",
+      {},
+      h(
+        "div",
+        { class: "outcome failed" },
+        h("strong", {}, WHY[found.why] ?? "It failed for good."),
+        h("pre", {}, found.error),
+      ),
+    ),
     found.body === null
-      ? card("Input", { aside: !found.data_removed && copyButton(JSON.stringify(found.input, null, 2)) }, found.data_removed ? h("p", { class: "hint" }, "Its data is no longer kept.") : shown(found.input))
+      ? card(
+          "Input",
+          { aside: !found.data_removed && copyButton(JSON.stringify(found.input, null, 2)) },
+          found.data_removed ? h("p", { class: "hint" }, "Its data is no longer kept.") : shown(found.input),
+        )
       : card("Message", { aside: copyButton(found.body) }, shown(found.body)),
   ];
 }
@@ -61,5 +83,9 @@ function facts(found) {
     ["Failed", moment(found.failed_at)],
     ["Prediction", found.urls.prediction && h("a", { href: predictionHref(found.id) }, "what is known of it")],
   ].filter(([, value]) => value);
-  return h("dl", { class: "facts" }, known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }

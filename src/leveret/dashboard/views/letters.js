@@ -8,7 +8,13 @@ import { button, empty, failure, heading, row, table, waiting, when } from "../p
 import { poll } from "../poll.js";
 import { go, href } from "../router.js";
 
-const COLUMNS = [["Why"], ["Dead letter", "grow"], ["Model", "wide-only"], ["Failed", "end"], [h("span", { class: "unseen" }, "Actions"), "end"]];
+const COLUMNS = [
+  ["Why"],
+  ["Dead letter", "grow"],
+  ["Model", "wide-only"],
+  ["Failed", "end"],
+  [h("span", { class: "unseen" }, "Actions"), "end"],
+];
 
 export function letters({ query, signal, fail }) {
   const model = query.get("model") ?? "";
@@ -22,8 +28,20 @@ export function letters({ query, signal, fail }) {
     newest = found.results;
     draw();
   };
-  const show = shower(list, (found) => (found.length ? table("Dead letters", COLUMNS, found.map((one) => letterRow(one, refresh))) : none(model)));
-  const refresh = poll(again, { seconds: 4, signal, fail: (error) => fail(error) || (put(tools), put(list, failure(error))) });
+  const show = shower(list, (found) =>
+    found.length
+      ? table(
+          "Dead letters",
+          COLUMNS,
+          found.map((one) => letterRow(one, refresh)),
+        )
+      : none(model),
+  );
+  const refresh = poll(again, {
+    seconds: 4,
+    signal,
+    fail: (error) => fail(error) || (put(tools), put(list, failure(error))),
+  });
 
   function draw() {
     show([...newest, ...older]);
@@ -51,7 +69,8 @@ function bulk(model, refresh) {
   const which = model ? `all dead letters of ${model}` : "all dead letters";
   const query = model ? `?model=${encodeURIComponent(model)}` : "";
   const retry = async () => {
-    if (!(await confirm(`Retry ${which}?`, "Each becomes a new prediction. Foreign messages stay.", "Retry all"))) return;
+    if (!(await confirm(`Retry ${which}?`, "Each becomes a new prediction. Foreign messages stay.", "Retry all")))
+      return;
     let [path, done] = [`admin/v1/dead/retry${query}`, 0];
     while (path) {
       const answer = await post(path);
@@ -62,12 +81,16 @@ function bulk(model, refresh) {
     refresh();
   };
   const purge = async () => {
-    if (!(await confirm(`Purge ${which}?`, "They are gone for good; their predictions stay as failed.", "Purge all"))) return;
+    if (!(await confirm(`Purge ${which}?`, "They are gone for good; their predictions stay as failed.", "Purge all")))
+      return;
     const { purged } = await call("DELETE", `admin/v1/dead${query}`);
     tell(`${counted(purged, "dead letter")} purged.`);
     refresh();
   };
-  return [button("Retry all", { symbol: "retry", "data-key": "retry-all", onclick: doing(retry) }), button("Purge all", { kind: "quiet", symbol: "trash", "data-key": "purge-all", onclick: doing(purge) })];
+  return [
+    button("Retry all", { symbol: "retry", "data-key": "retry-all", onclick: doing(retry) }),
+    button("Purge all", { kind: "quiet", symbol: "trash", "data-key": "purge-all", onclick: doing(purge) }),
+  ];
 }
 
 function letterRow(one, refresh) {
@@ -78,23 +101,50 @@ function letterRow(one, refresh) {
   };
   return row(COLUMNS, [
     h("span", { class: `badge badge-${one.why ?? "failed"}` }, h("i", { "aria-hidden": "true" }), one.why ?? "failed"),
-    h("a", { href: href(`/dead/${one.id}`), class: "row-link" }, h("span", { class: "mono" }, one.id), h("span", { class: "gist" }, one.error)),
+    h(
+      "a",
+      { href: href(`/dead/${one.id}`), class: "row-link" },
+      h("span", { class: "mono" }, one.id),
+      h("span", { class: "gist" }, one.error),
+    ),
     one.model ?? "–",
     when(one.failed_at),
-    one.model && button("Retry", { kind: "small", symbol: "retry", "data-key": `retry-${one.id}`, "aria-label": `Retry ${one.id}`, onclick: doing(retry) }),
+    one.model &&
+      button("Retry", {
+        kind: "small",
+        symbol: "retry",
+        "data-key": `retry-${one.id}`,
+        "aria-label": `Retry ${one.id}`,
+        onclick: doing(retry),
+      }),
   ]);
 }
 
 function modelFilter(model, signal) {
-  const select = h("select", { "aria-label": "Filter by model", onchange: () => go("/dead", { model: select.value }) }, h("option", { value: "" }, "All models"));
+  const select = h(
+    "select",
+    { "aria-label": "Filter by model", onchange: () => go("/dead", { model: select.value }) },
+    h("option", { value: "" }, "All models"),
+  );
   if (model) select.append(h("option", { value: model, selected: true }, model));
   get("v1/models", { signal }).then(
-    ({ results }) => select.append(...results.map((one) => `${one.owner}/${one.name}`).filter((name) => name !== model).map((name) => h("option", { value: name }, name))),
+    ({ results }) =>
+      select.append(
+        ...results
+          .map((one) => `${one.owner}/${one.name}`)
+          .filter((name) => name !== model)
+          .map((name) => h("option", { value: name }, name)),
+      ),
     () => {}, // the list says what is wrong
   );
   return select;
 }
 
 function none(model) {
-  return empty("Nothing has died", model ? `There is no dead letter of ${model}.` : "What fails for good without an answer of its model is kept here, to be looked at, retried or purged.");
+  return empty(
+    "Nothing has died",
+    model
+      ? `There is no dead letter of ${model}.`
+      : "What fails for good without an answer of its model is kept here, to be looked at, retried or purged.",
+  );
 }

@@ -6,12 +6,12 @@ import { ago } from "../format.js";
 import { icon } from "../icons.js";
 import { card, code, empty, failure, heading, tabs, waiting } from "../parts.js";
 import { poll } from "../poll.js";
+import { rateCharts } from "../rates.js";
 import { href } from "../router.js";
 import { bounds, inputs, kind, schemas } from "../schema.js";
-import { predictionTable } from "../tables.js";
+import { predictionTable, workersOf } from "../tables.js";
 import { json } from "../values.js";
 import { Playground } from "../playground.js";
-import { workersOf } from "./models.js";
 
 const LATEST = 6;
 
@@ -30,10 +30,21 @@ function page(found, name, { signal, fail }) {
   const state = h("div", { class: "slot" });
   const latest = h("div", {}, waiting(3));
   const showLatest = shower(latest, (predictions) => latestOf(name, predictions));
-  const showState = shower(state, (model) => model.problem && h("div", { class: "failure" }, icon("alert"), h("div", {}, h("strong", {}, "A worker cannot run it now"), h("p", {}, model.problem))));
+  const showState = shower(
+    state,
+    (model) =>
+      model.problem &&
+      h(
+        "div",
+        { class: "failure" },
+        icon("alert"),
+        h("div", {}, h("strong", {}, "A worker cannot run it now"), h("p", {}, model.problem)),
+      ),
+  );
   const presence = h("span", {}, workersOf(found));
   const again = poll(
-    async () => showLatest((await get(`v1/predictions?model=${encodeURIComponent(name)}`, { signal })).results.slice(0, LATEST)),
+    async () =>
+      showLatest((await get(`v1/predictions?model=${encodeURIComponent(name)}`, { signal })).results.slice(0, LATEST)),
     { seconds: 4, signal, fail },
   );
   poll(
@@ -46,10 +57,15 @@ function page(found, name, { signal, fail }) {
   );
   const playground = new Playground({ name, given, signal, ran: again });
   return [
-    heading(name, { about: found.description, above: h("a", { href: href("/models"), class: "back" }, "Models"), actions: [presence] }),
+    heading(name, {
+      about: found.description,
+      above: h("a", { href: href("/models"), class: "back" }, "Models"),
+      actions: [presence],
+    }),
     state,
     tabs("Parts of the model", [
       ["Playground", [playground.element, card("Latest predictions", { flush: true }, latest)]],
+      ["Rates", ratesPanel(name, { signal, fail })],
       ["Schema", schemaPanel(found, given)],
       ["API", apiPanel(name, given)],
     ]),
@@ -61,20 +77,72 @@ function latestOf(name, predictions) {
   return predictionTable(`Latest predictions of ${name}`, predictions, { withModel: false });
 }
 
+function ratesPanel(name, { signal, fail }) {
+  const charts = rateCharts();
+  const place = h("div", { class: "flow" }, charts.element);
+  poll(
+    async () => {
+      if (place.offsetParent === null) return; // another tab is looked at
+      charts.update((await get(`admin/v1/overview?model=${encodeURIComponent(name)}`, { signal })).history);
+      if (!charts.element.isConnected) put(place, charts.element); // behind a failure
+    },
+    { seconds: 2, signal, fail: (error) => fail(error) || put(place, failure(error)) },
+  );
+  return place;
+}
+
 function schemaPanel(found, given) {
   const rows = inputs(given).map(({ name, schema, required }) =>
     h(
       "div",
       { class: "schema-row" },
-      h("dt", {}, h("code", {}, name), h("span", { class: "kind" }, kind(schema, given.resolve)), required && h("span", { class: "required" }, "required")),
-      h("dd", {}, schema.description, h("span", { class: "hint" }, [bounds(schema), schema.enum?.join(", "), schema.default !== undefined && `default ${JSON.stringify(schema.default)}`].filter(Boolean).join(" · "))),
+      h(
+        "dt",
+        {},
+        h("code", {}, name),
+        h("span", { class: "kind" }, kind(schema, given.resolve)),
+        required && h("span", { class: "required" }, "required"),
+      ),
+      h(
+        "dd",
+        {},
+        schema.description,
+        h(
+          "span",
+          { class: "hint" },
+          [
+            bounds(schema),
+            schema.enum?.join(", "),
+            schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
+          ]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+      ),
     ),
   );
   const version = found.latest_version;
   return [
     card("Input", {}, rows.length ? h("dl", { class: "schema" }, rows) : empty("It takes no input", "")),
-    card("Output", {}, h("dl", { class: "schema" }, h("div", { class: "schema-row" }, h("dt", {}, h("span", { class: "kind" }, kind(given.output, given.resolve))), h("dd", {}, given.output.description)))),
-    card("As JSON Schema", { note: `version ${version.id.slice(0, 12)}, announced ${ago(version.created_at)}` }, json(version.openapi_schema.components.schemas)),
+    card(
+      "Output",
+      {},
+      h(
+        "dl",
+        { class: "schema" },
+        h(
+          "div",
+          { class: "schema-row" },
+          h("dt", {}, h("span", { class: "kind" }, kind(given.output, given.resolve))),
+          h("dd", {}, given.output.description),
+        ),
+      ),
+    ),
+    card(
+      "As JSON Schema",
+      { note: `version ${version.id.slice(0, 12)}, announced ${ago(version.created_at)}` },
+      json(version.openapi_schema.components.schemas),
+    ),
   ];
 }
 
@@ -86,9 +154,25 @@ function apiPanel(name, given) {
 with Client("${address("").href.replace(/\/$/, "")}") as client:
     print(client.run("${name}", ${JSON.stringify(example(given)).replaceAll("true", "True").replaceAll("false", "False").replaceAll("null", "None")}))`;
   return [
-    card("With curl", { note: "answers as soon as it has ended" }, code(`curl -s ${url} \\\n  -H 'Authorization: Bearer lv_…' \\\n  -H 'Content-Type: application/json' \\\n  -H 'Prefer: wait' \\\n  -d '${input}'`)),
+    card(
+      "With curl",
+      { note: "answers as soon as it has ended" },
+      code(
+        `curl -s ${url} \\\n  -H 'Authorization: Bearer lv_…' \\\n  -H 'Content-Type: application/json' \\\n  -H 'Prefer: wait' \\\n  -d '${input}'`,
+      ),
+    ),
     card("In Python", {}, code(python)),
-    card("Every endpoint", {}, h("p", { class: "text" }, "The ", h("a", { href: address("docs").href }, "API reference"), " describes streams, webhooks, files and the rest.")),
+    card(
+      "Every endpoint",
+      {},
+      h(
+        "p",
+        { class: "text" },
+        "The ",
+        h("a", { href: address("docs").href }, "API reference"),
+        " describes streams, webhooks, files and the rest.",
+      ),
+    ),
   ];
 }
 
@@ -96,5 +180,10 @@ with Client("${address("").href.replace(/\/$/, "")}") as client:
 function example(given) {
   const values = { file: "https://example.com/file", text: "…", "whole number": 1, number: 0.5, "yes or no": true };
   const shown = inputs(given).filter((one) => one.required);
-  return Object.fromEntries(shown.map(({ name, schema }) => [name, schema.default ?? schema.enum?.[0] ?? values[kind(schema, given.resolve)] ?? (schema.type === "array" ? [] : {})]));
+  return Object.fromEntries(
+    shown.map(({ name, schema }) => [
+      name,
+      schema.default ?? schema.enum?.[0] ?? values[kind(schema, given.resolve)] ?? (schema.type === "array" ? [] : {}),
+    ]),
+  );
 }

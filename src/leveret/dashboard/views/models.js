@@ -2,16 +2,20 @@
 
 import { get } from "../api.js";
 import { h, put, shower } from "../dom.js";
-import { counted } from "../format.js";
 import { empty, failure, heading, waiting } from "../parts.js";
 import { poll } from "../poll.js";
 import { inputs, kind, schemas } from "../schema.js";
-import { modelHref } from "../tables.js";
-import { noModels } from "./overview.js";
+import { modelHref, noModels, workersOf } from "../tables.js";
 
 export function models({ signal, fail }) {
   const list = h("div", { class: "list-place" }, waiting(6));
-  const search = h("input", { type: "search", placeholder: "Search", "aria-label": "Search the models", class: "search", oninput: () => show(found) });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search",
+    "aria-label": "Search the models",
+    class: "search",
+    oninput: () => show(found),
+  });
   let found = [];
   const draw = shower(list, ([all, words]) => cards(all, words));
   const show = (all) => draw([all, search.value.trim().toLowerCase()]);
@@ -27,9 +31,15 @@ export function models({ signal, fail }) {
 
 function cards(all, words) {
   if (!all.length) return noModels();
-  const fitting = all.filter((model) => `${model.owner}/${model.name} ${model.description}`.toLowerCase().includes(words));
+  const fitting = all.filter((model) =>
+    `${model.owner}/${model.name} ${model.description}`.toLowerCase().includes(words),
+  );
   if (!fitting.length) return empty("No model is called so", `There are ${all.length} others.`);
-  return h("ul", { class: "model-cards" }, fitting.map((model) => h("li", {}, modelCard(model))));
+  return h(
+    "ul",
+    { class: "model-cards" },
+    fitting.map((model) => h("li", {}, modelCard(model))),
+  );
 }
 
 function modelCard(model) {
@@ -40,15 +50,18 @@ function modelCard(model) {
     "a",
     { href: modelHref(name), class: "model-card" },
     h("span", { class: "model-name" }, h("span", { class: "owner" }, `${model.owner}/`), model.name),
-    h("span", { class: "model-about" }, model.description || `${taken.map((one) => one.name).join(", ") || "nothing"} → ${kind(given.output, given.resolve)}`),
-    h("span", { class: "chips" }, taken.slice(0, 5).map((one) => h("span", { class: "chip" }, one.name)), taken.length > 5 && h("span", { class: "chip" }, `${taken.length - 5} more`)),
+    h(
+      "span",
+      { class: "model-about" },
+      model.description ||
+        `${taken.map((one) => one.name).join(", ") || "nothing"} → ${kind(given.output, given.resolve)}`,
+    ),
+    h(
+      "span",
+      { class: "chips" },
+      taken.slice(0, 5).map((one) => h("span", { class: "chip" }, one.name)),
+      taken.length > 5 && h("span", { class: "chip" }, `${taken.length - 5} more`),
+    ),
     workersOf(model),
   );
-}
-
-/** How many workers a model has, and what is wrong. */
-export function workersOf(model) {
-  const state = model.problem ? "bad" : model.workers ? "good" : "idle";
-  const text = model.problem ? "has a problem" : model.workers ? counted(model.workers, "worker") : "no worker";
-  return h("span", { class: `presence ${state}`, title: model.problem }, h("i", {}), text);
 }

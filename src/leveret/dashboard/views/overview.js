@@ -1,22 +1,33 @@
 // The overview: how much there is to do, how fast it is done, and what came last.
 
 import { get } from "../api.js";
-import { chart } from "../charts.js";
 import { h, put, shower } from "../dom.js";
 import { duration, number, quantile } from "../format.js";
 import { icon } from "../icons.js";
-import { card, code, empty, failure, gauge, heading, row, table, waiting } from "../parts.js";
+import { card, empty, failure, gauge, heading, row, table, waiting } from "../parts.js";
 import { poll } from "../poll.js";
+import { rateCharts } from "../rates.js";
 import { href } from "../router.js";
-import { modelHref, predictionTable } from "../tables.js";
+import { modelHref, noModels, predictionTable, workersOf } from "../tables.js";
 
-const COLUMNS = [["Model", "grow"], ["Waiting", "end"], ["Running", "end"], ["Per second", "end"], ["Mean run", "end wide-only"], ["Workers", "end wide-only"]];
+const COLUMNS = [
+  ["Model", "grow"],
+  ["Waiting", "end"],
+  ["Running", "end"],
+  ["Per second", "end"],
+  ["Mean run", "end wide-only"],
+  ["Workers", "end wide-only"],
+];
 const LATEST = 8;
 
 export function overview({ signal, fail }) {
   const live = h("span", { class: "live" }, h("i", {}), "live");
   const notice = h("div", { class: "slot" });
-  const tiles = h("div", { class: "tiles" }, ["Finished", "Waiting", "Running", "Latency"].map((title) => tile(title, "–", " ")));
+  const tiles = h(
+    "div",
+    { class: "tiles" },
+    ["Finished", "Waiting", "Running", "Latency"].map((title) => tile(title, "–", " ")),
+  );
   const charts = rateCharts();
   const loads = h("div", {}, waiting());
   const latest = h("div", {}, waiting());
@@ -42,73 +53,36 @@ export function overview({ signal, fail }) {
       if (state.overview) put(tiles, tilesOf(state));
       showLatest(state.predictions.slice(0, LATEST));
     },
-    { seconds: 4, signal, fail: (error) => fail(error) || (state.predictions.length || put(latest, failure(error))) },
+    { seconds: 4, signal, fail: (error) => fail(error) || state.predictions.length || put(latest, failure(error)) },
   );
 
   function refused(error) {
     if (fail(error)) return;
     live.classList.add("off");
     if (error.code === "scope_missing") {
-      tiles.hidden = charts.element.hidden = loadCard.hidden = true;
+      tiles.hidden = charts.element.hidden = live.hidden = true;
+      get("v1/models", { signal }).then(({ results }) => showLoads({ names: results }), fail);
     }
     put(notice, failure(error));
   }
 
-  const loadCard = card("Models", { flush: true, aside: h("a", { href: href("/models"), class: "more" }, "All models") }, loads);
+  const loadCard = card(
+    "Models",
+    { flush: true, aside: h("a", { href: href("/models"), class: "more" }, "All models") },
+    loads,
+  );
   return [
     heading("Overview", { actions: [live] }),
     notice,
     tiles,
     charts.element,
     loadCard,
-    card("Latest predictions", { flush: true, aside: h("a", { href: href("/predictions"), class: "more" }, "All predictions") }, latest),
+    card(
+      "Latest predictions",
+      { flush: true, aside: h("a", { href: href("/predictions"), class: "more" }, "All predictions") },
+      latest,
+    ),
   ];
-}
-
-/** The three charts of the last minutes. */
-export function rateCharts() {
-  const rates = chart("Throughput per second", { format: (value) => number(value), least: 1 });
-  const depth = chart("Queue depth", { format: (value) => number(value === null ? null : Math.round(value * 10) / 10), stacked: true, least: 4 });
-  const latency = chart("Latency", { format: duration, least: 0.001 });
-  const element = h(
-    "div",
-    { class: "charts" },
-    card("Throughput", { note: "per second" }, rates.element),
-    card("Queue", { note: "predictions" }, depth.element),
-    card("Latency", { note: "mean" }, latency.element),
-  );
-  return { element, update: (history) => drawn(history, { rates, depth, latency }) };
-}
-
-function drawn(history, { rates, depth, latency }) {
-  if (!history.length) return;
-  const times = history.map((look) => look.at);
-  const waits = history.map((look) => sum(look.lanes));
-  const steps = smoothed(history);
-  rates.update(times, [
-    { name: "submitted", color: "c2", values: steps.map((step) => step.submitted) },
-    { name: "finished", color: "c1", values: steps.map((step) => step.ended), area: true },
-  ]);
-  depth.update(times, [
-    { name: "running", color: "c1", values: history.map((look) => look.running) },
-    { name: "waiting", color: "c3", values: waits },
-  ]);
-  latency.update(times, [
-    { name: "run", color: "c1", values: steps.map((step) => step.run), area: true },
-    { name: "wait", color: "c3", values: steps.map((step, index) => (step.ended > 0 ? waits[index] / step.ended : waits[index] ? null : 0)) },
-  ]);
-}
-
-/** What has happened per second around each look: the counts only grow, so that a difference over some looks is a rate. */
-function smoothed(history) {
-  const reach = 2;
-  return history.map((look, index) => {
-    const before = history[Math.max(0, index - reach)];
-    const span = look.at - before.at;
-    const ended = look.ended - before.ended;
-    if (span <= 0 || ended < 0) return { submitted: 0, ended: 0, run: null };
-    return { submitted: Math.max(0, look.submitted - before.submitted) / span, ended: ended / span, run: ended ? (look.seconds - before.seconds) / ended : null };
-  });
 }
 
 function tilesOf({ overview, predictions }) {
@@ -116,45 +90,111 @@ function tilesOf({ overview, predictions }) {
   const waits = sum(models.map((one) => sum(one.lanes)));
   const [running, slots] = [sum(models.map((one) => one.running)), sum(models.map((one) => one.slots))];
   const [came, ended] = [sum(models.map((one) => one.submitted)), sum(models.map((one) => one.ended))];
-  const times = predictions.filter((one) => one.status === "succeeded" && one.metrics).map((one) => one.metrics.total_time);
+  const times = predictions
+    .filter((one) => one.status === "succeeded" && one.metrics)
+    .map((one) => one.metrics.total_time);
   const failed = predictions.filter((one) => one.status === "failed").length;
   return [
     tile("Finished", [number(ended), h("small", {}, "/s")], `${number(came)}/s submitted`),
-    tile("Waiting", number(waits), waits === 0 ? "nothing waits" : ended > 0 ? `about ${duration(waits / ended)} of work` : "nothing has finished lately"),
-    tile("Running", [number(running), h("small", {}, ` of ${number(slots)}`)], gauge(running, slots, `${running} of ${slots} slots are busy`)),
-    tile("Latency", duration(quantile(times, 0.5)), times.length ? [`95 % within ${duration(quantile(times, 0.95))}`, failed > 0 && h("a", { href: href("/predictions", { status: "failed" }), class: "bad-link" }, `${failed} failed`)] : "median of the latest 100"),
+    tile(
+      "Waiting",
+      number(waits),
+      waits === 0
+        ? "nothing waits"
+        : ended > 0
+          ? `about ${duration(waits / ended)} of work`
+          : "nothing has finished lately",
+    ),
+    tile(
+      "Running",
+      [number(running), h("small", {}, ` of ${number(slots)}`)],
+      gauge(running, slots, `${running} of ${slots} slots are busy`),
+    ),
+    tile(
+      "Latency",
+      duration(quantile(times, 0.5)),
+      times.length
+        ? [
+            `95 % within ${duration(quantile(times, 0.95))}`,
+            failed > 0 &&
+              h("a", { href: href("/predictions", { status: "failed" }), class: "bad-link" }, `${failed} failed`),
+          ]
+        : "median of the latest 100",
+    ),
   ];
 }
 
 function tile(title, value, about) {
-  return h("div", { class: "tile" }, h("h2", {}, title), h("p", { class: "figure-value" }, value), h("p", { class: "tile-about" }, about));
+  return h(
+    "div",
+    { class: "tile" },
+    h("h2", {}, title),
+    h("p", { class: "figure-value" }, value),
+    h("p", { class: "tile-about" }, about),
+  );
 }
 
+/** The models with their loads, or for keys that may not see these with their `names` alone. */
 function loadTable(models) {
+  if (models.names) return models.names.length ? nameTable(models.names) : noModels();
   if (!models.length) return noModels();
-  return table("Models", COLUMNS, models.map((one) => row(COLUMNS, loadCells(one))));
+  return table(
+    "Models",
+    COLUMNS,
+    models.map((one) => row(COLUMNS, loadCells(one))),
+  );
+}
+
+function nameTable(models) {
+  const columns = [
+    ["Model", "grow"],
+    ["Workers", "end"],
+  ];
+  const cells = (one) => [
+    h(
+      "a",
+      { href: modelHref(`${one.owner}/${one.name}`), class: "row-link" },
+      h("span", { class: "strong" }, `${one.owner}/${one.name}`),
+      h("span", { class: "gist" }, one.description),
+    ),
+    workersOf(one),
+  ];
+  return table(
+    "Models",
+    columns,
+    models.map((one) => row(columns, cells(one))),
+  );
 }
 
 function loadCells(one) {
   const waits = sum(one.lanes);
   return [
-    h("a", { href: modelHref(one.model), class: "row-link" }, h("span", { class: "strong" }, one.model), one.problem && h("span", { class: "gist bad" }, icon("alert"), one.problem)),
+    h(
+      "a",
+      { href: modelHref(one.model), class: "row-link" },
+      h("span", { class: "strong" }, one.model),
+      one.problem && h("span", { class: "gist bad" }, icon("alert"), one.problem),
+    ),
     h("span", { title: `by lane: ${one.lanes.join(", ")}` }, number(waits)),
-    h("span", { class: "of" }, `${number(one.running)} / ${number(one.slots)}`, gauge(one.running, one.slots, `${one.running} of ${one.slots} slots are busy`)),
+    h(
+      "span",
+      { class: "of" },
+      `${number(one.running)} / ${number(one.slots)}`,
+      gauge(one.running, one.slots, `${one.running} of ${one.slots} slots are busy`),
+    ),
     number(one.ended),
     duration(one.mean_run),
     one.workers ? number(one.workers) : h("span", { class: "bad" }, "none"),
   ];
 }
 
-/** What to do where no model is served. */
-export function noModels() {
-  return empty("No model is served yet", "Serve a Python function, and it stands here with a form to try it out.", code("leveret serve app.py"));
-}
-
 function latestTable(predictions) {
   if (predictions.length) return predictionTable("Latest predictions", predictions);
-  return empty("No predictions yet", "Choose a model and run it, or send a request to the API.", h("a", { class: "button", href: href("/models") }, "Models"));
+  return empty(
+    "No predictions yet",
+    "Choose a model and run it, or send a request to the API.",
+    h("a", { class: "button", href: href("/models") }, "Models"),
+  );
 }
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);

@@ -48,13 +48,25 @@ function page(chosen, cursor, signal) {
 
 function stateFilter(chosen) {
   const links = ["", ...STATES].map((status) =>
-    h("a", { href: href("/predictions", { ...chosen, status }), class: "segment", "aria-current": status === chosen.status ? "true" : null }, status || "all"),
+    h(
+      "a",
+      {
+        href: href("/predictions", { ...chosen, status }),
+        class: "segment",
+        "aria-current": status === chosen.status ? "true" : null,
+      },
+      status || "all",
+    ),
   );
   return h("nav", { class: "segments", "aria-label": "Filter by status" }, links);
 }
 
 function modelFilter(chosen, signal) {
-  const select = h("select", { "aria-label": "Filter by model", onchange: () => go("/predictions", { ...chosen, model: select.value }) }, h("option", { value: "" }, "All models"));
+  const select = h(
+    "select",
+    { "aria-label": "Filter by model", onchange: () => go("/predictions", { ...chosen, model: select.value }) },
+    h("option", { value: "" }, "All models"),
+  );
   if (chosen.model) select.append(h("option", { value: chosen.model, selected: true }, chosen.model));
   get("v1/models", { signal }).then(
     ({ results }) => {
@@ -67,6 +79,15 @@ function modelFilter(chosen, signal) {
 }
 
 function none({ status, model }) {
-  if (!status && !model) return empty("No predictions yet", "Choose a model and run it, or send a request to the API.", h("a", { class: "button", href: href("/models") }, "Models"));
-  return empty("None like that", `No prediction${model ? ` of ${model}` : ""}${status ? ` is ${status}` : ""}.`, h("a", { class: "button", href: href("/predictions") }, "Show all"));
+  if (!status && !model)
+    return empty(
+      "No predictions yet",
+      "Choose a model and run it, or send a request to the API.",
+      h("a", { class: "button", href: href("/models") }, "Models"),
+    );
+  return empty(
+    "None like that",
+    `No prediction${model ? ` of ${model}` : ""}${status ? ` is ${status}` : ""}.`,
+    h("a", { class: "button", href: href("/predictions") }, "Show all"),
+  );
 }
