@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -94,3 +95,19 @@ def test_a_model_is_run_and_followed_with_a_key(visit: Visit, keyed: tuple[str, 
     visit.button("Run").click()
 
     expect(visit.output()).to_contain_text("HOP please")
+
+
+def test_a_key_that_is_revoked_meanwhile_has_to_be_pasted_anew(visit: Visit, keyed: tuple[str, dict[str, str]]) -> None:
+    address, known = keyed
+    boss = {"Authorization": f"Bearer {known['admin']}"}
+    made = httpx2.post(f"{address}/admin/v1/keys", json={"scopes": ["read"], "account": "ada"}, headers=boss).json()
+    visit.open("/predictions")
+    paste(visit, made["key"])
+    visit.heading("Predictions")
+
+    httpx2.delete(f"{address}/admin/v1/keys/{made['id']}", headers=boss)
+
+    visit.heading("Paste an API key")
+    expect(visit.page.get_by_role("alert")).to_contain_text("was revoked")
+    paste(visit, known["read"])
+    visit.heading("Predictions")

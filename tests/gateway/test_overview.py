@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from msgspec import Raw
 
 from leveret.core.events import Succeeded
 from leveret.gateway.history import PERIOD, History
-from tests.gateway.served import ECHO, Gateway, eventually
+from tests.gateway.served import ECHO, Gateway, eventually, serving
 from tests.gateway.test_models import TREE
 
 RUN = 0.5
@@ -82,10 +83,10 @@ async def test_a_pace_is_that_of_the_last_minute(gateway: Gateway) -> None:
     pace = history.pace(ECHO.model)
 
     (first, _), (last, _) = history.looks(None)
-    assert (round(2 / (last - first), 6), RUN) == (round(pace.came, 6), pace.run)
-    assert pace.came == 2 * pace.ended
+    assert (round(2 / (last - first), 6), RUN) == (round(pace.submitted, 6), pace.run)
+    assert pace.submitted == 2 * pace.ended
     assert (0.0, 0.0, None) == (
-        history.pace("local/none").came,
+        history.pace("local/none").submitted,
         history.pace("local/none").ended,
         history.pace("local/none").run,
     )
@@ -109,3 +110,22 @@ async def test_every_worker_that_is_alive_is_listed_with_what_it_runs(gateway: G
         {"id": "w1", "model": ECHO.model, "running": 1, "slots": 1, "problem": None},
         {"id": "w2", "model": TREE.model, "running": 0, "slots": 1, "problem": "no device"},
     ]
+
+
+async def test_what_ended_before_the_store_was_opened_has_not_ended_now(tmp_path: Path) -> None:
+    async with serving(tmp_path) as gateway:
+        for _ in range(3):
+            await ended(gateway)
+    async with serving(tmp_path) as gateway:
+        history = History(lines=gateway.store)
+        await history.look()
+        await ended(gateway)
+        await history.look()
+        await ended(gateway)
+        await history.look()
+
+    (_, before), (_, seen), (_, latest) = history.looks(None)
+
+    assert (0, 0.0) == (before.ended, before.seconds)
+    assert (1, RUN) == (latest.ended - seen.ended, latest.seconds - seen.seconds)
+    assert seen.ended <= 1

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from leveret.core.lanes import COUNT
 from leveret.core.line import Line
 from leveret.core.ports import Lines
 from leveret.errors import Unavailable
@@ -27,17 +28,27 @@ RECENT: Final = 60.0
 _log = structlog.get_logger()
 
 
+class Stand(Struct, frozen=True):
+    """How predictions stand: how many have come and have ended, in how many seconds of running; what runs and waits."""
+
+    submitted: int = 0
+    ended: int = 0
+    seconds: float = 0.0
+    running: int = 0
+    lanes: tuple[int, ...] = (0,) * COUNT
+
+
 class Look(Struct, frozen=True):
-    """The lines of all models, and when that was (Unix seconds)."""
+    """How the predictions of all models stood, and when that was (Unix seconds)."""
 
     at: float
-    lines: Mapping[str, Line]
+    models: Mapping[str, Stand]
 
 
 class Pace(Struct, frozen=True):
     """How a model's predictions have moved lately: per second, and the mean run in seconds, if any has ended."""
 
-    came: float = 0.0
+    submitted: float = 0.0
     ended: float = 0.0
     run: float | None = None
 
@@ -48,6 +59,7 @@ class History:
     def __init__(self, *, lines: Lines) -> None:
         self._lines = lines
         self._looks: deque[Look] = deque(maxlen=LENGTH)
+        self._known: dict[str, Line] = {}
 
     async def run(self) -> None:
         """Look for ever."""
@@ -61,15 +73,16 @@ class History:
     async def look(self) -> None:
         """Look now. Raises Unavailable."""
         found = await self._lines.lines()
-        former = self._looks[-1].lines if self._looks else {}
+        former = self._looks[-1].models if self._looks else {}
+        stands = {model: self._stand(model, line) for model, line in found.items()}
         # What has not moved is kept once, so that idle models take next to no memory.
-        self._looks.append(Look(time.time(), {model: _same(former.get(model), line) for model, line in found.items()}))
+        kept = {model: stand if former.get(model) != stand else former[model] for model, stand in stands.items()}
+        self._looks.append(Look(time.time(), kept))
 
-    def looks(self, model: str | None) -> Iterator[tuple[float, Line]]:
+    def looks(self, model: str | None) -> Iterator[tuple[float, Stand]]:
         """When it has looked, and how one model stood then, or all of them together."""
         for look in self._looks:
-            lines = look.lines.values() if model is None else [look.lines.get(model, Line())]
-            yield look.at, total(lines)
+            yield look.at, _total(look.models.values()) if model is None else look.models.get(model, Stand())
 
     def pace(self, model: str) -> Pace:
         """How this model's predictions have moved lately."""
@@ -77,31 +90,31 @@ class History:
             return Pace()
         last = self._looks[-1]
         first = next(look for look in self._looks if last.at - look.at <= RECENT)
-        before, now = first.lines.get(model, Line()), last.lines.get(model, Line())
+        before, now = first.models.get(model, Stand()), last.models.get(model, Stand())
         span, ended = last.at - first.at, now.ended - before.ended
         if span <= 0 or ended < 0:  # the first look, or a store that has forgotten
             return Pace()
-        came = max(0, sum(now.entered) - sum(before.entered))
-        return Pace(came / span, ended / span, (now.seconds - before.seconds) / ended if ended else None)
+        submitted = max(0, now.submitted - before.submitted)
+        return Pace(submitted / span, ended / span, (now.seconds - before.seconds) / ended if ended else None)
+
+    def _stand(self, model: str, line: Line) -> Stand:
+        """How it stands. What a line begins with when a store is opened again has not ended just now."""
+        first = self._known.setdefault(model, line if line.quit < 0 else Line())
+        return Stand(
+            submitted=sum(line.entered),
+            ended=line.ended - first.ended,
+            seconds=line.seconds - first.seconds,
+            running=line.running,
+            lanes=line.waiting,
+        )
 
 
-def total(lines: Iterable[Line]) -> Line:
-    """Several lines as one."""
-    together = list(lines)
-    if len(together) == 1:
-        return together[0]
-    return Line(
-        entered=_sums([line.entered for line in together]),
-        left=_sums([line.left for line in together]),
-        quit=sum(line.quit for line in together),
-        ended=sum(line.ended for line in together),
-        seconds=sum(line.seconds for line in together),
+def _total(stands: Iterable[Stand]) -> Stand:
+    together = list(stands)
+    return Stand(
+        submitted=sum(one.submitted for one in together),
+        ended=sum(one.ended for one in together),
+        seconds=sum(one.seconds for one in together),
+        running=sum(one.running for one in together),
+        lanes=tuple(map(sum, zip(*[one.lanes for one in together], strict=True))) or Stand().lanes,
     )
-
-
-def _sums(counts: list[tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(map(sum, zip(*counts, strict=True))) or Line().entered
-
-
-def _same(former: Line | None, line: Line) -> Line:
-    return former if former == line else line

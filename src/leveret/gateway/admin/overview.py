@@ -14,7 +14,7 @@ from leveret.core.ports import Attendance, Lines
 from leveret.core.prediction import MODEL_NAME
 from leveret.errors import InvalidRequest
 from leveret.gateway.catalog import Catalog, Served
-from leveret.gateway.history import PERIOD, History
+from leveret.gateway.history import PERIOD, History, Stand
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -37,8 +37,8 @@ class MomentView(Struct, frozen=True, kw_only=True):
     """One look at all lines. What is counted from the beginning only grows: the difference of two looks is a rate."""
 
     at: Annotated[float, Meta(description="when it was, in Unix seconds")]
-    submitted: Annotated[int, Meta(description="how many have come to wait, ever")]
-    ended: Annotated[int, Meta(description="how many runs have ended, ever")]
+    submitted: Annotated[int, Meta(description="how many have come to wait, as far as is known")]
+    ended: Annotated[int, Meta(description="how many runs have ended, as far as is known")]
     seconds: Annotated[float, Meta(description="how long those have taken together")]
     running: Annotated[int, Meta(description="how many runs went on")]
     lanes: Annotated[tuple[int, ...], Meta(description="how many waited in each lane")]
@@ -91,7 +91,7 @@ class OverviewPages:
             models=[
                 self._load(served, lines.get(served.card.model, Line())) for served in await self._catalog.models()
             ],
-            history=[_moment(at, line) for at, line in self._history.looks(model)],
+            history=[_moment(at, stand) for at, stand in self._history.looks(model)],
         )
         return Response(_encoder.encode(overview), media_type="application/json")
 
@@ -119,18 +119,18 @@ class OverviewPages:
             problem=served.problem,
             running=line.running,
             lanes=line.waiting,
-            submitted=round(pace.came, 3),
+            submitted=round(pace.submitted, 3),
             ended=round(pace.ended, 3),
             mean_run=None if pace.run is None else round(pace.run, 6),
         )
 
 
-def _moment(at: float, line: Line) -> MomentView:
+def _moment(at: float, stand: Stand) -> MomentView:
     return MomentView(
         at=round(at, 3),
-        submitted=sum(line.entered),
-        ended=line.ended,
-        seconds=round(line.seconds, 6),
-        running=line.running,
-        lanes=line.waiting,
+        submitted=stand.submitted,
+        ended=stand.ended,
+        seconds=round(stand.seconds, 6),
+        running=stand.running,
+        lanes=stand.lanes,
     )
