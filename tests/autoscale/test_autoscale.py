@@ -148,3 +148,19 @@ async def test_embedded_there_is_nothing_to_scale(tmp_path: Path) -> None:
     with Program("autoscale", "local/echo=echo.py", "--max", "3", folder=tmp_path) as program:
         assert 2 == await asyncio.to_thread(program.process.wait, 30)
         assert "LEVERET_BROKER_URL" in program.log
+
+
+async def test_a_gateway_that_refuses_to_answer_ends_it_before_anything_is_started(tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text(MODEL)
+    nothing_there = {**QUICK, "LEVERET_BROKER_URL": "amqp://127.0.0.1:1", "LEVERET_STORE_URL": "redis://127.0.0.1:1"}
+    port = free_port()
+    with Program("keys", "create", "--scope", "metrics", folder=tmp_path) as keys:
+        keys.process.wait(30)
+    with Program("serve", "echo.py", "--port", str(port), folder=tmp_path) as server:
+        server.wait_ready()
+        line = ("autoscale", "local/echo=echo.py", "--url", f"http://127.0.0.1:{port}", "--max", "3", "--min", "1")
+
+        with Program(*line, folder=tmp_path, environment=nothing_there) as program:
+            assert 1 == await asyncio.to_thread(program.process.wait, 30)
+            assert "unauthenticated" in program.log
+            assert "worker started" not in program.log

@@ -1,1 +1,1 @@
-"""Autoscale: as many workers on this machine as the models that it has charge of want."""
+"""Autoscale: as many workers on this machine as the models on duty want."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from leveret.autoscale.charge import Charge, Rule
 from leveret.autoscale.crew import Crew
+from leveret.autoscale.duty import Duty, Rule
 from leveret.autoscale.steady import Steady
 from leveret.core.scale import within
 from leveret.errors import LeveretError, Unavailable
@@ -30,7 +30,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Autoscaler:
-    """Keeps the workers of every charge.
+    """Keeps the workers of every duty.
 
     1. asks the gateway once, so that a key that may not ask is found out before anything is started,
     2. asks it again and again; more workers are started at once, fewer only after a while; while there is no answer,
@@ -39,8 +39,8 @@ class Autoscaler:
     4. on `stop` has all workers drain, called again: hand back at once; it ends when they have.
     """
 
-    def __init__(self, charges: Sequence[Charge], *, rule: Rule, ask: Ask, start: Start, grace: float) -> None:
-        self._charges = charges
+    def __init__(self, duties: Sequence[Duty], *, rule: Rule, ask: Ask, start: Start, grace: float) -> None:
+        self._duties = duties
         self._rule = rule
         self._ask = ask
         self._start = start
@@ -50,14 +50,14 @@ class Autoscaler:
 
     async def run(self) -> None:
         """Run until stopped. Raises LeveretError if the gateway refuses to answer from the beginning."""
-        for charge in self._charges:
+        for duty in self._duties:
             try:
-                await self._ask(charge.model)
+                await self._ask(duty.model)
             except Unavailable as error:
-                _log.warning("the gateway does not answer yet", model=charge.model, reason=str(error))
-        async with asyncio.TaskGroup() as places:
+                _log.warning("the gateway does not answer yet", model=duty.model, reason=str(error))
+        async with asyncio.TaskGroup() as berths:
             async with asyncio.TaskGroup() as asking:
-                tasks = [asking.create_task(self._follow(charge, places)) for charge in self._charges]
+                tasks = [asking.create_task(self._follow(duty, berths)) for duty in self._duties]
                 await self._stopping.wait()
                 for task in tasks:
                     task.cancel()
@@ -71,19 +71,19 @@ class Autoscaler:
                 crew.hurry()
         self._stopping.set()
 
-    async def _follow(self, charge: Charge, places: asyncio.TaskGroup) -> None:
-        """Have what this charge wants, for ever."""
+    async def _follow(self, duty: Duty, berths: asyncio.TaskGroup) -> None:
+        """Have what this duty wants, for ever."""
         rule, clock = self._rule, asyncio.get_running_loop().time
-        start = partial(self._start, charge.target)
-        crew = Crew(model=charge.model, start=start, grace=self._grace, group=places)
+        start = partial(self._start, duty.target)
+        crew = Crew(model=duty.model, start=start, grace=self._grace, group=berths)
         self._crews.append(crew)
         crew.want(rule.least)
         steady = Steady(patience=rule.patience)
         while True:
             try:
-                scale = await self._ask(charge.model)
+                scale = await self._ask(duty.model)
             except LeveretError as error:
-                _log.warning("nobody says how many are wanted", model=charge.model, has=crew.size, reason=str(error))
+                _log.warning("nobody says how many are wanted", model=duty.model, has=crew.size, reason=str(error))
             else:
                 wanted = within(scale.desired, least=rule.least, most=rule.most)
                 _have(crew, steady.of(wanted, at=clock()), scale)

@@ -6,11 +6,11 @@ import asyncio
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 
-from leveret.autoscale.place import Place
+from leveret.autoscale.berth import Berth
 
 
 class Crew:
-    """As many workers as are wanted, each in a place of its own; the newest leaves first, the oldest is warmest."""
+    """As many workers as are wanted, each in a berth of its own; the newest leaves first, the oldest is warmest."""
 
     def __init__(
         self, *, model: str, start: Callable[[], Awaitable[Process]], grace: float, group: asyncio.TaskGroup
@@ -19,7 +19,7 @@ class Crew:
         self._start = start
         self._grace = grace
         self._group = group
-        self._places: dict[asyncio.Task[None], Place] = {}
+        self._berths: dict[asyncio.Task[None], Berth] = {}
 
     @property
     def size(self) -> int:
@@ -29,19 +29,19 @@ class Crew:
     def want(self, count: int) -> None:
         """Have so many: others are started, or leave. One that leaves already is not called back."""
         staying = self._staying()
-        for place in staying[count:]:
-            place.leave()
+        for berth in staying[count:]:
+            berth.leave()
         for _ in range(count - len(staying)):
-            place = Place(model=self._model, start=self._start, grace=self._grace)
-            task = self._group.create_task(place.run())
-            self._places[task] = place
-            task.add_done_callback(self._places.pop)
+            berth = Berth(model=self._model, start=self._start, grace=self._grace)
+            task = self._group.create_task(berth.run())
+            self._berths[task] = berth
+            task.add_done_callback(self._berths.pop)
 
     def hurry(self) -> None:
         """Have those that leave hand back what they run."""
-        for place in self._places.values():
-            if place.leaving:
-                place.leave()
+        for berth in self._berths.values():
+            if berth.leaving:
+                berth.leave()
 
-    def _staying(self) -> list[Place]:
-        return [place for place in self._places.values() if not place.leaving]
+    def _staying(self) -> list[Berth]:
+        return [berth for berth in self._berths.values() if not berth.leaving]

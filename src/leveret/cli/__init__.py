@@ -17,7 +17,7 @@ from rich.text import Text
 
 from leveret import config
 from leveret.autoscale.autoscaler import Autoscaler
-from leveret.autoscale.charge import Charge, Rule, charge
+from leveret.autoscale.duty import Duty, Rule, duty
 from leveret.autoscale.process import started
 from leveret.cli import accounts, changes, dead, exits, keys, lists, webhooks
 from leveret.cli.dockerfile import dockerfile
@@ -120,7 +120,7 @@ def worker(targets: Targets, *, settings: Settings) -> None:
 @app.command(rich_help_panel=_SERVERS)
 @_with_options("worker")
 def autoscale(
-    charges: Annotated[list[str], typer.Argument(metavar="OWNER/NAME=TARGET...", help="models, what workers serve")],
+    duties: Annotated[list[str], typer.Argument(metavar="OWNER/NAME=TARGET...", help="models, what workers serve")],
     *,
     settings: Settings,
     most: Annotated[int, typer.Option("--max", min=1, help="how many workers each model has at most")],
@@ -133,16 +133,16 @@ def autoscale(
     """Start and stop workers on this machine, as many as the models want: a gateway says so."""
     _need_urls(settings, "autoscale")
     rule = Rule(least=least, most=most, target_wait=target_wait, patience=patience, period=period)
-    uvloop.run(_autoscaled([charge(text) for text in charges], rule, settings, url))
+    uvloop.run(_autoscaled([duty(text) for text in duties], rule, settings, url))
 
 
-async def _autoscaled(charges: Sequence[Charge], rule: Rule, settings: Settings, url: str) -> None:
+async def _autoscaled(duties: Sequence[Duty], rule: Rule, settings: Settings, url: str) -> None:
     from leveret.client import AsyncClient  # noqa: PLC0415 - its driver takes as long to load as all else
 
     own = {**os.environ, **config.variables(settings, "", "worker"), "LEVERET_WORKER_HEALTH_PORT": "0"}
     async with AsyncClient(url, patience=rule.period, timeout=ANSWER) as client:
         autoscaler = Autoscaler(
-            charges,
+            duties,
             rule=rule,
             ask=partial(client.scale, target_wait=rule.target_wait),
             start=partial(started, environment=own),

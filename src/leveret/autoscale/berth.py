@@ -1,4 +1,4 @@
-"""The place: where one worker runs, and after it the next one, until it is given up."""
+"""The berth: where one worker runs, and after it the next one, until it is given up."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ STEADY: Final = 60.0
 _log: FilteringBoundLogger = structlog.get_logger()
 
 
-class Place:
+class Berth:
     """Keeps one worker running.
 
     1. starts it, and again, after a pause that grows, whenever it ends by itself,
     2. on `leave` asks it to drain, called again: to hand back at once; kills it when its grace is over.
     """
 
-    def __init__(self, *, model: str, start: Callable[[], Awaitable[Process]], grace: float) -> None:
+    def __init__(
+        self, *, model: str, start: Callable[[], Awaitable[Process]], grace: float, margin: float = MARGIN
+    ) -> None:
         self._model = model
         self._start = start
-        self._patience = grace + MARGIN
+        self._patience = grace + margin
         self._leaving = asyncio.Event()
         self._process: Process | None = None
 
@@ -86,7 +88,7 @@ class Place:
         return how
 
     async def _ended(self, process: Process) -> int:
-        """Its exit code, once it has ended by itself or because the place was given up."""
+        """Its exit code, once it has ended by itself or because the berth was given up."""
         ending, leaving = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._leaving.wait())
         try:
             await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from leveret.autoscale.charge import Charge, Rule, charge
+from leveret.autoscale.duty import Duty, Rule, duty
 from leveret.errors import InvalidSetting
 
 
 def test_a_charge_is_a_model_and_its_target() -> None:
-    assert Charge("acme/ocr", "ocr.py:Ocr") == charge("acme/ocr=ocr.py:Ocr")
+    assert Duty("acme/ocr", "ocr.py:Ocr") == duty("acme/ocr=ocr.py:Ocr")
 
 
 @pytest.mark.parametrize("text", ["ocr.py", "ocr.py:Ocr", "acme/ocr=", "=ocr.py", "Acme/Ocr=ocr.py", "ocr=ocr.py"])
 def test_what_names_no_model_is_refused_with_how_to_write_it(text: str) -> None:
     with pytest.raises(InvalidSetting, match=r"acme/ocr=ocr\.py:Ocr"):
-        charge(text)
+        duty(text)
 
 
 def test_bounds_between_which_nothing_lies_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""A place and what runs in it, with real processes that stand for workers."""
+"""A berth and what runs in it, with real processes that stand for workers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leveret.autoscale import place
-from leveret.autoscale.place import Place
+from leveret.autoscale.berth import Berth
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +43,7 @@ class Starter:
 
 async def test_a_worker_that_is_killed_is_replaced_and_leaves_when_it_is_told_to() -> None:
     starter = Starter(FAITHFUL)
-    kept = Place(model="local/echo", start=starter, grace=10.0)
+    kept = Berth(model="local/echo", start=starter, grace=10.0)
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         running = group.create_task(kept.run())
         first = await starter.next()
@@ -58,10 +57,9 @@ async def test_a_worker_that_is_killed_is_replaced_and_leaves_when_it_is_told_to
     assert starter.started.empty()
 
 
-async def test_a_worker_that_does_not_end_in_its_grace_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "MARGIN", 0.05)
+async def test_a_worker_that_does_not_end_in_its_grace_is_killed() -> None:
     starter = Starter(DEAF)
-    kept = Place(model="local/echo", start=starter, grace=0.05)
+    kept = Berth(model="local/echo", start=starter, grace=0.05, margin=0.05)
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         running = group.create_task(kept.run())
         process = await starter.next()
@@ -82,7 +80,7 @@ async def test_what_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
             enough.set()
         return await asyncio.create_subprocess_exec(str(tmp_path / "missing"))
 
-    kept = Place(model="local/echo", start=missing, grace=1.0)
+    kept = Berth(model="local/echo", start=missing, grace=1.0)
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         running = group.create_task(kept.run())
         await enough.wait()

@@ -1,4 +1,4 @@
-"""The charge: a model that this machine keeps workers for, and the target that they serve."""
+"""The duty: a model that this machine keeps workers for, and the target that they serve."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leveret.core.scale import TARGET_WAIT
 from leveret.errors import InvalidSetting
 
 
-class Charge(Struct, frozen=True):
+class Duty(Struct, frozen=True):
     """A model and its target, said together: nothing here imports the model to learn its name."""
 
     model: str
@@ -17,7 +17,7 @@ class Charge(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """How many workers each charge gets: what the gateway says, from `least` to `most`.
+    """How many workers each duty gets: what the gateway says, from `least` to `most`.
 
     Fewer only once fewer have been enough for `patience` seconds. The gateway is asked every `period` seconds.
     """
@@ -36,7 +36,7 @@ class Rule(Struct, frozen=True, kw_only=True):
             )
 
 
-def charge(text: str) -> Charge:
+def duty(text: str) -> Duty:
     """What `owner/name=TARGET` means. Raises InvalidSetting."""
     model, equals, target = text.partition("=")
     if not equals or not target or not MODEL_NAME.fullmatch(model):
@@ -46,4 +46,4 @@ def charge(text: str) -> Charge:
             reason="write the name of the model and what its workers serve, as acme/ocr=ocr.py:Ocr; without an owner "
             "in its @model its name begins with local/",
         )
-    return Charge(model, target)
+    return Duty(model, target)
