@@ -1,37 +1,24 @@
-"""The composition root: the only module that builds the objects of a running process."""
+"""The launcher: starts the roles of a process in their order, and stops them."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
-import uvicorn
-
 from leveret.backends import Backends, RemoteBackends, connect, connect_remotely
-from leveret.config import GatewaySettings, Settings, SweeperSettings
-from leveret.core.meters import Exposed, Meter
-from leveret.core.prediction import Prediction
+from leveret.config import Settings
 from leveret.core.tracing import UNTRACED, Tracer
-from leveret.erasure import Erasure
-from leveret.errors import DuplicateModel, InvalidSetting, Unavailable, UsageError
-from leveret.gateway.app import create_app
-from leveret.gateway.files.links import Links
-from leveret.gateway.server import probe_config, server_config
-from leveret.gateway.views import Views
-from leveret.listening import address, listen
+from leveret.errors import DuplicateModel, UsageError
+from leveret.gateway.server import probe_config
+from leveret.launch import roles
+from leveret.launch.listening import address, listen
+from leveret.launch.probes import Probes
+from leveret.launch.serving import Server
 from leveret.observe.metrics import Metrics
-from leveret.outbound import Guard, open_client
-from leveret.probes import Probes
-from leveret.rejections import Rejections
 from leveret.replies import Replies
-from leveret.sweeper import Sweeper
-from leveret.uploads import Uploads
-from leveret.webhooks.caller import Caller
-from leveret.webhooks.dispatcher import Dispatcher
-from leveret.webhooks.teller import Teller
 from leveret.worker.patience import Leavable
 from leveret.worker.supervisor import Worker
 
@@ -55,7 +42,7 @@ class Launcher:
         self._gateway = gateway
         self._targets = targets
         self._workers: list[Worker] = []
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._stopping = asyncio.Event()
         self._connecting = Leavable()
         self._loaded = asyncio.Event()
@@ -117,31 +104,31 @@ class Launcher:
         self, backends: Backends | RemoteBackends, listener: socket.socket | None, probing: socket.socket | None
     ) -> None:
         settings = self._settings
-        replies = _replies(settings, backends, signed=self._asks)
+        replies = roles.replies(settings, backends, signed=self._asks)
         self._workers = [self._worker(target, backends, replies) for target in self._targets]
         for worker in self._workers:
             self._metrics.watch(worker.readings)
         whole = backends if isinstance(backends, Backends) else None
         if listener is not None and whole is not None:
-            self._server = _server(settings, whole, self._metrics, self._tracer)
+            self._server = roles.server(settings, whole, self._metrics, self._tracer)
             scheme = "https" if settings.gateway.tls.any else "http"
             self.url = settings.gateway.base_url or address(listener, scheme=scheme)
         if self._stopping.is_set():
             return
         if listener is not None and whole is not None:
-            self.open = await _admitted(settings.gateway, whole)
+            self.open = await roles.admitted(settings.gateway, whole)
         async with asyncio.TaskGroup() as background:
             replying = background.create_task(replies.run())
-            async with asyncio.TaskGroup() as roles:
+            async with asyncio.TaskGroup() as group:
                 for worker in self._workers:
-                    roles.create_task(self._work(worker))
+                    group.create_task(self._work(worker))
                 tasks = [background.create_task(self._announce()), background.create_task(self._show(probing))]
                 if self._server is not None and listener is not None and whole is not None:
-                    roles.create_task(self._serve(self._server, listener))
-                    tasks.append(background.create_task(_sweeper(settings.sweeper, whole, replies).run()))
-                    telling = _tell(settings, whole, self._metrics, self._tracer, signed=self._asks)
+                    group.create_task(self._serve(self._server, listener))
+                    tasks.append(background.create_task(roles.sweeper(settings.sweeper, whole, replies).run()))
+                    telling = roles.tell(settings, whole, self._metrics, self._tracer, signed=self._asks)
                     tasks.append(background.create_task(telling))
-                roles.create_task(self._end(tasks))
+                group.create_task(self._end(tasks))
             replying.cancel()
 
     def _worker(self, target: str, backends: Backends | RemoteBackends, replies: Replies) -> Worker:
@@ -154,7 +141,7 @@ class Launcher:
             blobs=backends.blobs,
             outbound=self._settings.outbound,
             admit=partial(self._admit, target),
-            reply=replies.add if self._replies else _left_to_gateways,
+            reply=replies.add if self._replies else roles.left_to_gateways,
             meter=self._metrics,
             tracer=self._tracer,
         )
@@ -175,7 +162,7 @@ class Launcher:
             if not self._stopping.is_set():
                 self.stop()
 
-    async def _serve(self, server: _Server, listener: socket.socket) -> None:
+    async def _serve(self, server: Server, listener: socket.socket) -> None:
         await self._loaded.wait()
         if not self._stopping.is_set():
             await server.serve(sockets=[listener])
@@ -185,7 +172,7 @@ class Launcher:
         if listener is None:
             return
         probes = Probes(workers=[worker.wrong for worker in self._workers], meter=self._metrics)
-        await _Server(probe_config(probes), closing=asyncio.Event()).serve(sockets=[listener])
+        await Server(probe_config(probes), closing=asyncio.Event()).serve(sockets=[listener])
 
     async def _announce(self) -> None:
         for worker in self._workers:
@@ -202,109 +189,3 @@ class Launcher:
         self._loaded.set()
         for task in tasks:
             task.cancel()
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals to the command line and says when it serves."""
-
-    def __init__(self, config: uvicorn.Config, *, closing: asyncio.Event) -> None:
-        super().__init__(config)
-        self.serving = asyncio.Event()
-        self._closing = closing
-
-    def close(self) -> None:
-        """End the requests that wait and the streams, then the server."""
-        self._closing.set()
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-
-def _server(settings: Settings, backends: Backends, meter: Exposed, tracer: Tracer) -> _Server:
-    closing = asyncio.Event()
-    app = create_app(
-        store=backends.store,
-        broker=backends.broker,
-        blobs=backends.blobs,
-        settings=settings.gateway,
-        guard=Guard(settings.outbound),
-        limits=settings.limits,
-        meter=meter,
-        tracer=tracer,
-        closing=closing,
-    )
-    return _Server(server_config(app, settings.gateway), closing=closing)
-
-
-async def _admitted(settings: GatewaySettings, backends: Backends) -> bool:
-    """Whether everybody may ask, since there is no key yet. Raises InvalidSetting where others could reach it so."""
-    try:
-        if await backends.store.api_keys():
-            return False
-    except Unavailable:
-        return False  # the gateway finds out as soon as it can
-    if not settings.unguarded:
-        reason = (
-            f"anybody who reaches {settings.host} could run models, since there is no API key yet: make one with "
-            "`leveret keys create`, listen on 127.0.0.1, or say --insecure"
-        )
-        raise InvalidSetting(name="gateway.host", source="the settings", reason=reason)
-    return True
-
-
-def _left_to_gateways(_: Prediction) -> None:
-    """Their sweeps find that a reply is owed."""
-
-
-def _replies(settings: Settings, backends: Backends | RemoteBackends, *, signed: Callable[[], bool]) -> Replies:
-    if isinstance(backends, RemoteBackends):
-        remote = backends.store
-        return Replies(broker=backends.broker, store=remote, show=remote.show, hold=settings.sweeper.hold)
-    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
-    views = Views(blobs=backends.blobs, links=links, base_url=settings.gateway.base_url, signed=signed)
-    return Replies(broker=backends.broker, store=backends.store, show=views.message, hold=settings.sweeper.hold)
-
-
-def _sweeper(settings: SweeperSettings, backends: Backends, replies: Replies) -> Sweeper:
-    broker, store = backends.broker, backends.store
-    return Sweeper(
-        upkeep=store,
-        broker=broker,
-        rejections=Rejections(broker=broker, store=store),
-        replies=replies,
-        uploads=Uploads(files=store, blobs=backends.blobs, hold=settings.hold),
-        erasure=Erasure(store=store, blobs=backends.blobs),
-        settings=settings,
-    )
-
-
-async def _tell(
-    settings: Settings, backends: Backends, meter: Meter, tracer: Tracer, *, signed: Callable[[], bool]
-) -> None:
-    """Call webhooks for ever."""
-    base_url = settings.gateway.base_url.rstrip("/")
-    links = Links(secrets=backends.store, lifetime=settings.gateway.url_lifetime)
-    views = Views(blobs=backends.blobs, links=links, base_url=base_url, signed=signed)
-    patience = settings.webhooks.timeout
-    async with (
-        open_client(Guard(settings.outbound), patience=patience) as client,
-        asyncio.TaskGroup() as group,
-    ):
-        teller = Teller(
-            hooks=backends.store,
-            queues=backends.broker,
-            caller=Caller(client=client, patience=patience),
-            render=views.prediction,
-            settings=settings.webhooks,
-            base_url=base_url,
-            meter=meter,
-            tracer=tracer,
-        )
-        group.create_task(Dispatcher(hooks=backends.store, queues=backends.broker).run())
-        group.create_task(teller.run())
