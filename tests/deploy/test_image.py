@@ -65,7 +65,7 @@ def test_the_image_runs_the_command_without_root_and_without_what_built_it(build
         assert "Usage" in container.run("leveret", "--help")
 
     names = {line.partition("==")[0].lower() for line in packages.splitlines()}
-    assert {"leveret", "pika", "redis"} <= names
+    assert {"leveret", "obstore", "pika", "redis"} <= names
     assert names.isdisjoint({"hatchling", "pytest", "mypy", "flask"})
 
 

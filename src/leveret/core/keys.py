@@ -29,7 +29,7 @@ class Scope(StrEnum):
     PREDICT = "predict"
     """Create, cancel and delete them, too."""
     METRICS = "metrics"
-    """Read what a gateway has counted."""
+    """Read what a gateway has counted, and how many workers a model wants."""
     ADMIN = "admin"
     """The admin API, which knows no accounts, and all that the others may."""
 
