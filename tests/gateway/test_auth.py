@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from leveret.config import GatewaySettings
 from leveret.core import keys
+from leveret.core.events import Canceled
 from leveret.core.keys import ApiKey, Scope
 from leveret.gateway.app import create_app
 from leveret.gateway.auth import Keyring, needed
@@ -156,6 +157,28 @@ async def test_a_stream_is_opened_by_its_link_alone_and_by_no_other(gateway: Gat
 
     assert (200, True) == (opened.status_code, "done" in opened.text)
     assert [404, 404] == [swapped.status_code, changed.status_code]
+
+
+async def test_a_link_is_taken_whatever_else_is_sent_with_it(gateway: Gateway) -> None:
+    alice = await made(gateway, Scope.PREDICT)
+    files = {"content": ("a.txt", b"hare")}
+    uploaded = (await gateway.client.post("/v1/files", files=files, headers=bearer(alice))).json()
+    link = uploaded["urls"]["download"]
+
+    answers = [await gateway.client.get(link, headers=bearer(key)) for key in ("lv_of-somebody-else", alice)]
+
+    assert [b"hare", b"hare"] == [answer.content for answer in answers]
+
+
+async def test_a_key_that_may_not_read_opens_no_stream_without_its_link(gateway: Gateway) -> None:
+    alice, counter = await made(gateway, Scope.PREDICT), await made(gateway, Scope.METRICS)
+    created = (await post(gateway, alice)).json()
+    await gateway.store.end(created["id"], Canceled(time.time()))
+    path = f"/v1/streams/{created['id']}"
+
+    statuses = [(await gateway.client.get(path, headers=bearer(key))).status_code for key in (alice, counter)]
+
+    assert [200, 404] == statuses
 
 
 async def test_a_revoked_key_is_soon_refused(gateway: Gateway) -> None:

@@ -91,10 +91,10 @@ class Keyring:
             await self.renew()
         if not self.required:
             return EVERYBODY
-        if not authorization and scope is None:
-            return NOBODY
+        if scope is None:
+            return await self._reader(authorization)
         key = await self._key(authorization)
-        if scope is not None and not key.may(scope):
+        if not key.may(scope):
             raise ScopeMissing(scope=scope)
         self._used[key.digest] = time.time()
         return Identity(key.account)
@@ -110,6 +110,17 @@ class Keyring:
     async def whose(self, socket: WebSocket) -> Identity:
         """Whose socket it is now: its key may have been revoked since it was opened. Raises what `identify` does."""
         return await self.identify(socket.headers.get("authorization", ""), KeyScope.PREDICT)
+
+    async def _reader(self, authorization: str) -> Identity:
+        """Whose request it is where a link may take the place of a key: clients send theirs to every address."""
+        try:
+            key = await self._key(authorization)
+        except Unauthenticated:
+            return NOBODY
+        if not key.may(KeyScope.READ):
+            return NOBODY
+        self._used[key.digest] = time.time()
+        return Identity(key.account)
 
     async def _key(self, authorization: str) -> ApiKey:
         kind, _, given = authorization.partition(" ")
