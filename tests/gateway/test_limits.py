@@ -50,6 +50,19 @@ async def test_a_rate_that_is_exceeded_is_429_and_says_when_to_come_back(limited
         assert 9 < second.json()["retry_after"] <= first.json()["retry_after"] <= 10
 
 
+async def test_who_was_told_to_come_back_later_may_come_as_soon_as_its_limit_is_another(limited: Limited) -> None:
+    async with limited(LimitSettings(rate=0.001)) as gateway:
+        await gateway.create()
+        refused = await gateway.post()
+        await gateway.client.put("/admin/v1/accounts/local", json={"rate": 0})
+
+        async def status() -> int:
+            return (await gateway.post()).status_code
+
+        assert (429, 1000) == (refused.status_code, int(refused.headers["retry-after"]))
+        assert 201 == await eventually(status, lambda found: found == 201)
+
+
 async def test_reading_is_not_limited(limited: Limited) -> None:
     async with limited(LimitSettings(rate=0.1)) as gateway:
         prediction_id = await gateway.create()

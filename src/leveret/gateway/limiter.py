@@ -57,7 +57,10 @@ class Limiter:
 
     async def renew(self) -> None:
         """Look now. Raises StoreUnavailable."""
-        self._known = await self._accounts.allowances()
+        known = await self._accounts.allowances()
+        for account in [one for one in self._refused if known.get(one) != self._known.get(one)]:
+            del self._refused[account]  # what it was told belongs to the limits that it had
+        self._known = known
 
     def check(self, account: str) -> None:
         """Raises LimitReached if that has just been refused: before anything else is done for the request."""
