@@ -21,6 +21,7 @@ from leveret.core.events import Canceled
 from leveret.core.keys import ApiKey, Scope
 from leveret.gateway.app import create_app
 from leveret.gateway.auth import Keyring, needed
+from leveret.testing.conformance.arrange import a_prediction
 from tests.gateway.served import Gateway, eventually, serving
 
 ECHOED = {"input": {"text": "hello"}}
@@ -168,6 +169,14 @@ async def test_a_link_is_taken_whatever_else_is_sent_with_it(gateway: Gateway) -
     answers = [await gateway.client.get(link, headers=bearer(key)) for key in ("lv_of-somebody-else", alice)]
 
     assert [b"hare", b"hare"] == [answer.content for answer in answers]
+
+
+async def test_what_a_program_has_submitted_for_no_account_is_not_everybodys(gateway: Gateway) -> None:
+    await made(gateway, Scope.READ)
+    prediction = await gateway.store.create(a_prediction(account=""))
+    await gateway.store.end(prediction.id, Canceled(time.time()))
+
+    assert 404 == (await gateway.client.get(f"/v1/streams/{prediction.id}")).status_code
 
 
 async def test_a_key_that_may_not_read_opens_no_stream_without_its_link(gateway: Gateway) -> None:

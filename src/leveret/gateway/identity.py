@@ -23,8 +23,8 @@ class Identity(Struct, frozen=True):
     models: frozenset[str] = frozenset()
 
     def owns(self, prediction: Prediction) -> bool:
-        """Whether it may know of the prediction."""
-        return self.everything or prediction.account == self.account
+        """Whether it may know of the prediction. Nobody owns nothing, not even what has no account."""
+        return self.everything or prediction.account == self.account != NOBODY.account
 
 
 Identify: TypeAlias = Callable[[], Awaitable[Identity]]
