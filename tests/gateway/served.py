@@ -290,7 +290,7 @@ async def serving(
             closing=closing,
         )
         async with (
-            _served(server_config(app, settings)) as (url, server),
+            listening(server_config(app, settings)) as (url, server),
             httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
         ):
             yield Gateway(
@@ -307,7 +307,7 @@ async def eventually(look: Callable[[], Awaitable[T]], wanted: Callable[[T], boo
 
 
 @asynccontextmanager
-async def _served(config: uvicorn.Config) -> AsyncIterator[tuple[str, uvicorn.Server]]:
+async def listening(config: uvicorn.Config) -> AsyncIterator[tuple[str, uvicorn.Server]]:
     """The URL at which uvicorn serves in this loop, and itself; when it stops, no request may be left."""
     config.load()
     server = uvicorn.Server(config)

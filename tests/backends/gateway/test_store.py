@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 
 from leveret.backends.gateway.store import RemoteStore
-from leveret.backends.sqlite.store import SqliteStore
 from leveret.core.card import Card, Listing
 from leveret.core.events import Ending, Report
-from leveret.core.ports import Claim, Pulse, Running
+from leveret.core.ports import Claim, Pulse, Running, Store
 from leveret.core.prediction import Prediction
 from leveret.testing.conformance.bounds import BoundConformance
 from leveret.testing.conformance.cancels import CancelConformance
@@ -20,17 +19,18 @@ from leveret.testing.conformance.histories import HistoryConformance
 from leveret.testing.conformance.logs import LogConformance
 from leveret.testing.conformance.registry import RegistryConformance
 from leveret.testing.conformance.runs import RunsConformance
-from tests.backends.gateway.conftest import SCOPES, a_worker
-from tests.gateway.served import Gateway
+from tests.backends.gateway.conftest import SCOPES, Served, a_worker
 
 
-class Halves(SqliteStore):
+class Halves:
     """What a worker asks for goes through the gateway, the rest into the store behind it."""
 
-    def __init__(self, gateway: Gateway, remote: RemoteStore) -> None:
-        super().__init__(gateway.database)
+    def __init__(self, whole: Store, remote: RemoteStore) -> None:
+        self._whole = whole
         self._remote = remote
-        self._doorbells = gateway.store._doorbells  # so that what the gateway writes is followed here
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._whole, name)
 
     async def claim(
         self, predictions: Sequence[Prediction], *, worker: str, lease: float, most: int | None = None
@@ -60,9 +60,9 @@ class Halves(SqliteStore):
 
 
 @pytest.fixture
-async def store(gateway: Gateway) -> AsyncIterator[Halves]:
-    async with a_worker(gateway, *SCOPES) as (remote, _):
-        yield Halves(gateway, remote)
+async def store(site: Served) -> AsyncIterator[Halves]:
+    async with a_worker(site, *SCOPES) as (remote, _):
+        yield Halves(site.store, remote)
 
 
 class TestConformance(
