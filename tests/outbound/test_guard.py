@@ -140,6 +140,8 @@ def test_other_spellings_of_loopback_are_forbidden(host: str) -> None:
         ("https://evil\\@hooks.example/", "user"),
         ("https://hooks example/", "must name a host"),
         ("https://hooks%00.example/", "must name a host"),
+        ("https://hooks..example/", "must name a host"),
+        (f"https://{'a' * 64}.example/", "must name a host"),
         ("https://hooks.example:0/", "port"),
         ("https://hooks.example:65536/", "port"),
         ("https://hooks.example/\r\nX: y", "non-printable"),

@@ -110,11 +110,16 @@ class Guard:
 
 
 def _literal(host: str) -> tuple[str, ...]:
-    """The address, if the host is one, in any form that a resolver takes for one: 127.1 is 127.0.0.1."""
+    """The address, if the host is one, in any form that a resolver takes for one: 127.1 is 127.0.0.1.
+
+    Raises UrlForbidden for what no resolver takes for a host.
+    """
     if _LOCALHOST.fullmatch(host):
         return (_LOOPBACK,)
     try:
         found = socket.getaddrinfo(host.removesuffix("."), None, flags=socket.AI_NUMERICHOST)
+    except UnicodeError as error:  # a label is empty, or longer than 63 characters
+        raise UrlForbidden(reason="it must name a host") from error
     except OSError:
         return ()
     return (str(found[0][4][0]),)
