@@ -74,6 +74,7 @@ bench: .venv/dev-installed .venv-bench/installed services
 	@$(BIN)/python -m benchmarks.fairness
 	@$(BIN)/python -m benchmarks.eta
 	@$(BIN)/python -m benchmarks.overload
+	@$(BIN)/python -m benchmarks.tracing
 
 lock: .venv/dev-installed
 	@sh requirements/lock

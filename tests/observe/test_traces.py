@@ -12,6 +12,7 @@ from opentelemetry import trace as api
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
 from leveret.core.prediction import Prediction, Trace
@@ -66,14 +67,32 @@ def test_what_follows_from_a_span_is_in_its_trace_with_the_state_of_others(recor
     }
 
 
-def test_a_trace_that_is_not_sampled_is_passed_on_and_not_recorded(recorder: Recorder) -> None:
-    with recorder.traces.publish(replace(ASKED, trace=Trace(f"00-{WHOLE}-{PARENT}-00"))) as span:
+@pytest.mark.parametrize("flags", ["00", "02"])
+def test_a_trace_that_is_not_sampled_is_passed_on_and_not_recorded(recorder: Recorder, flags: str) -> None:
+    theirs = Trace(f"00-{WHOLE}-{PARENT}-{flags}", "vendor=hare")
+    recorder.traces.queued(replace(ASKED, trace=theirs))
+    with recorder.traces.publish(replace(ASKED, trace=theirs)) as span:
+        passed = span.trace
+
+    assert theirs == passed
+    assert () == recorder.exporter.get_finished_spans()
+
+
+def test_a_batch_is_recorded_if_any_of_its_members_is(recorder: Recorder) -> None:
+    theirs = Trace(f"00-{WHOLE}-{PARENT}-00")
+    recorder.traces.batch("local/m", [theirs, theirs]).end()
+    recorder.traces.batch("local/m", [theirs, SAMPLED]).end()
+
+    assert 2 == attributes(recorder.one)["messaging.batch.message_count"]
+
+
+def test_of_a_request_the_sampler_says_whether_it_is_recorded() -> None:
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    with Traces(provider, system="rabbitmq").request("POST", "/v1", SAMPLED) as span:
         trace = span.trace
 
     assert trace is not None
-    assert trace.id == WHOLE
-    assert trace.traceparent.endswith("-00")
-    assert () == recorder.exporter.get_finished_spans()
+    assert (WHOLE, False) == (trace.id, trace.sampled)
 
 
 def test_a_request_is_a_part_of_what_somebody_else_records_of_the_server(recorder: Recorder) -> None:

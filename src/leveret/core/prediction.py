@@ -107,6 +107,11 @@ class Trace(Struct, frozen=True, omit_defaults=True):
         """That of the whole trace."""
         return self.traceparent[3:35]
 
+    @property
+    def sampled(self) -> bool:
+        """Whether it is recorded by whoever has begun it."""
+        return bool(int(self.traceparent[-2:], 16) & 1)
+
 
 class Prediction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to run a model, and how it has gone so far.

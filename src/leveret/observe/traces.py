@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TracerProvider, TraceState
 
 from leveret.core.prediction import Prediction, Trace
-from leveret.core.tracing import Span
+from leveret.core.tracing import INERT, Inert, Span
 
 Value: TypeAlias = str | int | float
 
@@ -60,6 +60,8 @@ class Traces:
 
     def queued(self, prediction: Prediction) -> None:
         """See Tracer. Clocks differ: what seems to have ended before it began took no time."""
+        if _left_out(prediction.trace):
+            return
         now = time.time_ns()
         began = min(int(prediction.created_at * _NANOSECONDS), now)
         span = self._tracer.start_span(
@@ -83,7 +85,9 @@ class Traces:
         return self._begun(f"run {prediction.model}", SpanKind.INTERNAL, parent, _about(prediction), links=[batch])
 
     def batch(self, model: str, members: Sequence[Trace | None]) -> Span:
-        """See Tracer."""
+        """See Tracer. One of which no member is recorded is not either."""
+        if all(_left_out(member) for member in members):
+            return INERT
         attributes: dict[str, Value] = {"leveret.model": model, "messaging.batch.message_count": len(members)}
         return self._begun(f"batch {model}", SpanKind.INTERNAL, None, attributes, links=members)
 
@@ -115,6 +119,8 @@ class Traces:
         links: Sequence[Trace | None] = (),
         status: str = "leveret.status",
     ) -> Span:
+        if parent is not None and _left_out(parent):
+            return Inert(parent)
         related = [Link(_place(link)) for link in links if link is not None]
         return _Recorded(self._tracer.start_span(name, _context(parent), kind, attributes, related), status=status)
 
@@ -158,6 +164,11 @@ class _Recorded:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.end(error="" if kind is None else kind.__name__)
+
+
+def _left_out(trace: Trace | None) -> bool:
+    """The sampler is asked once, for the request: it is most of the cost of what is not recorded."""
+    return trace is not None and not trace.sampled
 
 
 def _about(prediction: Prediction) -> Mapping[str, Value]:
