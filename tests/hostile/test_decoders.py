@@ -25,7 +25,7 @@ from tests.worker.test_frames import FRAMES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-many = settings(max_examples=400, deadline=None)
+many = settings(max_examples=200, deadline=None)
 
 NOTICE = Notice(prediction_id="a", event=HookEvent.COMPLETED, number=3, webhook_id="msg_a_3")
 DEEP = b"[" * 100_000

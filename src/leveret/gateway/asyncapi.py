@@ -58,15 +58,19 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class SocketDocument:
-    """The endpoint /asyncapi.json."""
+    """The endpoint /asyncapi.json. Everybody may ask for it, so it is made once."""
 
     def __init__(self, *, views: Views) -> None:
         self._views = views
+        self._members: dict[str, Raw] = {}
 
     async def get(self, request: Request) -> Response:
         """The AsyncAPI 3 document."""
-        content = _encoder.encode(document(base_url=self._views.base(request)))
-        return Response(content, media_type="application/json")
+        if not self._members:
+            members = document(base_url="")
+            self._members = {name: Raw(_encoder.encode(member)) for name, member in members.items()}
+        own = {"servers": _servers(self._views.base(request))}
+        return Response(_encoder.encode({**self._members, **own}), media_type="application/json")
 
 
 _BROKER: Final[Schema] = {
@@ -101,17 +105,18 @@ def document(*, base_url: str) -> Schema:
         "asyncapi": "3.0.0",
         "info": {"title": "Leveret", "version": version("leveret"), "description": "AI models behind a queue."},
         "defaultContentType": wire.CONTENT_TYPE,
-        "servers": {"gateway": _gateway(base_url), "broker": _BROKER},
+        "servers": _servers(base_url),
         "channels": {"socket": _socket(), "lane": _LANE},
         "operations": _operations(),
         "components": {"messages": _messages(), "schemas": _schemas()},
     }
 
 
-def _gateway(base_url: str) -> Schema:
+def _servers(base_url: str) -> Schema:
     address = urlsplit(base_url)
     protocol = "wss" if address.scheme == "https" else "ws"
-    return {"host": address.netloc, "pathname": address.path or "/", "protocol": protocol}
+    gateway: Schema = {"host": address.netloc, "pathname": address.path or "/", "protocol": protocol}
+    return {"gateway": gateway, "broker": _BROKER}
 
 
 def _socket() -> Schema:

@@ -43,22 +43,23 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class Document:
-    """The endpoint /openapi.json. The document is made again when a model has changed."""
+    """The endpoint /openapi.json. The document is made again when a model has changed, and not for another host."""
 
     def __init__(self, *, catalog: Catalog, views: Views) -> None:
         self._catalog = catalog
         self._views = views
-        self._made_for: tuple[int, str] | None = None
-        self._content = b""
+        self._made_for: int | None = None
+        self._members: dict[str, Raw] = {}
 
     async def get(self, request: Request) -> Response:
         """The OpenAPI 3.1 document."""
         served = await self._catalog.models()
-        base = self._views.base(request)
-        if self._made_for != (self._catalog.revision, base):
-            self._content = _encoder.encode(document(served, base_url=base))
-            self._made_for = (self._catalog.revision, base)
-        return Response(self._content, media_type=JSON)
+        if self._made_for != self._catalog.revision:
+            members = document(served, base_url="")
+            self._members = {name: Raw(_encoder.encode(member)) for name, member in members.items()}
+            self._made_for = self._catalog.revision
+        own = {"servers": [{"url": self._views.base(request)}]}
+        return Response(_encoder.encode({**self._members, **own}), media_type=JSON)
 
 
 def document(served: Sequence[Served], *, base_url: str) -> Schema:
