@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import httpx2
@@ -15,8 +14,6 @@ from tests.browser.visit import NARROW, WIDE, Enter, Scheme, Visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-LOOK = "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
 PAGES = {
     "overview": ("/", "Overview"),
     "models": ("/models", "Models"),
@@ -48,17 +45,22 @@ def test_no_page_keeps_anybody_out(enter: Enter, ended: dict[str, str], scheme: 
         visit.open(path).heading(title)
         expect(visit.page.locator(".bone")).to_have_count(0)
         visit.picture(f"{page}-{name}")
-        found[page] = violations(visit)
+        found[page] = visit.violations()
 
     assert {} == {page: wrong for page, wrong in found.items() if wrong}
     visit.end()
 
 
-def violations(visit: Visit) -> list[str]:
-    """What axe has found."""
-    visit.page.evaluate(AXE)
-    answer = visit.page.evaluate(LOOK)
-    return [f"{one['id']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in answer["violations"]]
+def test_a_form_with_mistakes_and_a_dialog_keep_nobody_out(visit: Visit, ended: dict[str, str]) -> None:
+    visit.open("/models/local/shout")
+    visit.button("Run").click()
+    expect(visit.page.locator("#input-text-error")).to_be_visible()
+    form = visit.violations()
+    visit.open(f"/predictions/{ended['told']}")
+    visit.button("Delete").click()
+    expect(visit.page.get_by_role("dialog")).to_be_visible()
+
+    assert ([], []) == (form, visit.violations())
 
 
 @pytest.mark.parametrize("size", [(320, 640), NARROW, (800, 900), WIDE], ids=lambda size: str(size[0]))

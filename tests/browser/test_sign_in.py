@@ -57,6 +57,7 @@ def test_a_key_that_is_wrong_is_refused_with_the_reason(visit: Visit) -> None:
     expect(visit.page.get_by_role("alert")).to_have_text("This API key is not known, or was revoked.")
     expect(visit.page.get_by_label("API key", exact=True)).to_have_attribute("aria-invalid", "true")
     visit.picture("wrong-key")
+    assert [] == visit.violations()
 
 
 def test_a_key_is_forgotten_when_that_is_wanted(visit: Visit, keyed: tuple[str, dict[str, str]]) -> None:

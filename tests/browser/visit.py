@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ WIDE = (1280, 900)
 NARROW = (390, 844)
 
 Scheme: TypeAlias = Literal["light", "dark"]
+
+_AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+_LOOK = "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
 
 _REFUSED = "Failed to load resource"
 """What the browser says of every answer that is a refusal, of which some are wanted."""
@@ -71,6 +75,12 @@ class Visit:
 
     def toast(self) -> Locator:
         return self.page.get_by_role("status").last
+
+    def violations(self) -> list[str]:
+        """What axe finds that would keep somebody out who hears, or cannot well see, the page."""
+        self.page.evaluate(_AXE)
+        answer = self.page.evaluate(_LOOK)
+        return [f"{one['id']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in answer["violations"]]
 
     def picture(self, name: str) -> None:
         """Keep what is seen now, for people to look at."""

@@ -4,7 +4,7 @@ import { h, put, svg } from "./dom.js";
 import { clock } from "./format.js";
 
 const HEIGHT = 168;
-const LEFT = 46;
+const LEFT = 54;
 const RIGHT = 8;
 const TOP = 10;
 const BOTTOM = 22;

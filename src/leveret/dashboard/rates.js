@@ -13,7 +13,7 @@ export function rateCharts() {
     stacked: true,
     least: 4,
   });
-  const latency = chart("Latency", { format: duration, least: 0.001 });
+  const latency = chart("Latency", { format: duration, least: 0.01 });
   const element = h(
     "div",
     { class: "charts" },
