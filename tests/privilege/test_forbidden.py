@@ -140,8 +140,8 @@ async def test_a_worker_of_a_model_that_was_not_provisioned_is_told_how_to_have_
     files = Files(names=BROKER, ca=deployment.papers.ca)
 
     async with open_broker(deployment.amqp("other"), files=files) as broker:
-        with pytest.raises(BrokerUnavailable, match="run `leveret provision --model local/other` as one who may"):
-            await broker.declare("local/other")
+        with pytest.raises(BrokerUnavailable, match="run `leveret provision --model local/nowhere` as one who may"):
+            await broker.declare("local/nowhere")
 
 
 async def test_only_who_may_provision_does(deployment: Deployment) -> None:

@@ -16,8 +16,8 @@ from leveret.backends.roles import Duties, Role
 FOLDER = Path(redis.__file__).parent
 PAGE = Path(__file__).parent.parent.parent / "docs" / "least-privilege.md"
 WORD = re.compile(r"[A-Z]{3,}")
-OPTIONS = {"LIMIT", "LOAD", "WITHSCORES", "ACL", "SETUSER", "PASSWORD"}
-"""Words that are no commands, or are only printed."""
+OPTIONS = {"CONFIG", "LIMIT", "LOAD", "WITHSCORES", "ACL", "SETUSER", "PASSWORD"}
+"""Words that are no commands, are only printed, or are tried out in the hope that they are refused."""
 
 SPOKEN = {"SELECT", "INFO", "MULTI", "DISCARD"}
 """What redis-py says by itself at the beginning, and what the doctor says."""

@@ -98,10 +98,17 @@ async def _opened(raw: AbstractConnection) -> None:
     try:
         await raw.connect()  # type: ignore[no-untyped-call] # redis-py leaves it unannotated
     except LOST as error:
-        reason = tls.explained(error, tls.STORE)
-        if reason:
-            raise OSError(reason) from error
-        raise
+        raise _explained(error)  # noqa: B904 - it has its cause
+
+
+def _explained(error: Exception) -> Exception:
+    """The error, or a clearer one if TLS is the cause: some refuse a certificate only with their first answer."""
+    reason = tls.explained(error, tls.STORE)
+    if not reason:
+        return error
+    clearer = OSError(reason)
+    clearer.__cause__ = error
+    return clearer
 
 
 class Connection:
@@ -118,8 +125,8 @@ class Connection:
         """The next answer; an error that concerns one command only is an answer too. Raises one of LOST."""
         try:
             reply: Reply = await self._raw.read_response()
-        except LOST:
-            raise
+        except LOST as error:
+            raise _explained(error)  # noqa: B904 - it has its cause
         except ResponseError as error:
             return error
         return reply
