@@ -60,6 +60,25 @@ async def test_a_deployment_by_the_book_is_fine_and_stays_as_it_is(deployment: D
 
 
 @pytest.mark.usefixtures("settings")
+async def test_a_message_that_waits_is_not_touched(deployment: Deployment) -> None:
+    queues = ("leveret.local.echo.1", "leveret.dead", "leveret.webhooks", "leveret.retry.3600")
+    with pika.BlockingConnection(pika.URLParameters(deployment.rabbit.url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for queue in queues:
+            channel.basic_publish("", queue, b"a hare")
+
+        everything = Settings(broker_url=deployment.rabbit.url, store_url=deployment.store.url)
+        await examine(everything, Duties(Role.WORKER, (MODEL,)))
+        await examine(of(deployment, "gateway"), USERS["gateway"])
+
+        found = [channel.basic_get(queue, auto_ack=True) for queue in queues]
+    assert [(False, b"a hare")] * len(queues) == [
+        (method is not None and method.redelivered, body) for method, _, body in found
+    ]
+
+
+@pytest.mark.usefixtures("settings")
 async def test_rights_that_lack_are_named(deployment: Deployment) -> None:
     findings = await examine(of(deployment, "worker"), Duties(Role.GATEWAY))
 
