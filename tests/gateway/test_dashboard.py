@@ -14,6 +14,10 @@ import pytest
 from leveret.gateway.dashboard import FOLDER, assets
 from tests.gateway.served import Gateway
 
+FUNCTION = re.compile(r"^((?:export )?(?:async )?function.*)\n((?:.*\n)*?)^\}$", re.MULTILINE)
+METHOD = re.compile(r"^(  (?:async )?#?\w+\([^)]*\) \{)\n((?:.*\n)*?)^  \}$", re.MULTILINE)
+"""A function and a method of a script, as prettier wraps them."""
+
 LARGEST = 200 * 1024
 """How many bytes the dashboard may have in all."""
 
@@ -99,6 +103,7 @@ def test_a_script_is_short_and_opens_with_its_purpose(path: Path) -> None:
     text = path.read_text()
 
     assert text.count("\n") <= 300
+    assert [] == [head for kind in (FUNCTION, METHOD) for head, body in kind.findall(text) if body.count("\n") > 38]
     assert re.match(r"// [A-Z].+\.\n", text)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
 

@@ -1,9 +1,8 @@
 // Fields: the control for each kind of value that a schema can ask for.
 
-import { upload } from "./api.js";
-import { h, put } from "./dom.js";
-import { size } from "./format.js";
-import { icon } from "./icons.js";
+import { h } from "./dom.js";
+import { FileField } from "./file_field.js";
+import { button, iconButton } from "./parts.js";
 import { isFile } from "./schema.js";
 
 /** What a field reads as when it says nothing, so that the model's default counts. */
@@ -17,7 +16,7 @@ export class Unreadable extends Error {}
  * a label names.
  */
 export function control(schema, { id, resolve, required }) {
-  if (isFile(schema)) return fileControl(id);
+  if (isFile(schema)) return new FileField(id, NOTHING);
   if (schema.enum) return choice(schema, { id, required });
   if (schema.type === "boolean") return toggle(schema, id);
   if (schema.type === "integer" || schema.type === "number") return numeric(schema, id);
@@ -120,93 +119,26 @@ function list(schema, items, { id, resolve }) {
   const rows = h("div", { class: "list-rows" });
   const given = [];
   function add(value) {
-    const made = control(
-      { ...items, default: value },
-      { id: given.length ? `${id}-${given.length}` : id, resolve, required: true },
-    );
-    if (given.length) made.input.setAttribute("aria-label", `item ${given.length + 1}`);
+    const number = given.length + 1;
+    const own = given.length ? `${id}-${number}` : id;
+    const made = control({ ...items, default: value }, { id: own, resolve, required: true });
     const line = h("div", { class: "list-row" }, made.element);
-    if (given.length)
-      line.append(
-        h(
-          "button",
-          {
-            type: "button",
-            class: "button quiet small",
-            "aria-label": `remove item ${given.length + 1}`,
-            onclick: () => (given.splice(given.indexOf(made), 1), line.remove(), more.focus()),
-          },
-          icon("close"),
-        ),
-      );
+    const drop = () => (given.splice(given.indexOf(made), 1), line.remove(), another.focus());
+    if (given.length) {
+      made.input.setAttribute("aria-label", `item ${number}`);
+      line.append(iconButton("close", `remove item ${number}`, drop));
+    }
     given.push(made);
     rows.append(line);
     return made;
   }
-  const more = h(
-    "button",
-    { type: "button", class: "button quiet small", onclick: () => add().input.focus() },
-    icon("plus"),
-    h("span", {}, "Add"),
-  );
-  const first = schema.default?.length ? schema.default.map(add)[0] : add();
+  const another = button("Add", { kind: "quiet small", symbol: "plus", onclick: () => add().input.focus() });
+  const first = schema.default?.length ? schema.default.map((value) => add(value))[0] : add();
   async function read() {
     const values = [];
     for (const one of given) values.push(await one.read());
     const said = values.filter((value) => value !== NOTHING);
     return said.length ? said : NOTHING;
   }
-  return { element: h("div", { class: "list" }, rows, more), input: first.input, read };
-}
-
-/** A file of this machine, or the address of one. */
-function fileControl(id) {
-  let chosen = null;
-  const picker = h("input", { id, type: "file", class: "picker" });
-  const link = h("input", {
-    type: "url",
-    placeholder: "or paste the URL of a file",
-    "aria-label": "the URL of a file",
-  });
-  const seen = h("div", { class: "picked" });
-  const zone = h(
-    "label",
-    { class: "drop", for: id },
-    icon("upload"),
-    h("span", {}, h("b", {}, "Choose a file"), " or drop it here"),
-  );
-  function take(file) {
-    chosen = file ?? null;
-    const picture = chosen?.type.startsWith("image/") && h("img", { src: URL.createObjectURL(chosen), alt: "" });
-    const clear = h(
-      "button",
-      {
-        type: "button",
-        class: "button quiet small",
-        "aria-label": "remove the file",
-        onclick: () => ((picker.value = ""), take(null), picker.focus()),
-      },
-      icon("close"),
-    );
-    put(
-      seen,
-      chosen && [
-        picture || icon("file"),
-        h("span", { class: "file-name" }, chosen.name),
-        h("span", { class: "hint" }, size(chosen.size)),
-        clear,
-      ],
-    );
-    zone.hidden = link.hidden = chosen !== null;
-  }
-  picker.addEventListener("change", () => take(picker.files[0]));
-  zone.addEventListener("dragover", (event) => (event.preventDefault(), zone.classList.add("over")));
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    take(event.dataTransfer.files[0]);
-  });
-  const read = async () => (chosen ? upload(chosen) : link.value.trim() || NOTHING);
-  return { element: h("div", { class: "file-field" }, picker, zone, link, seen), input: picker, read };
+  return { element: h("div", { class: "list" }, rows, another), input: first.input, read };
 }

@@ -30,6 +30,21 @@ export function button(label, { kind = "", symbol, ...properties } = {}) {
   );
 }
 
+/** A button that is an icon; `label` says what it does. */
+export function iconButton(symbol, label, onclick) {
+  return h("button", { type: "button", class: "button quiet small", "aria-label": label, onclick }, icon(symbol));
+}
+
+/** A link to where there is more. */
+export function more(path, text) {
+  return h("a", { href: path, class: "more" }, text);
+}
+
+/** The mark of how something stands. */
+export function mark(state, text = state) {
+  return h("span", { class: `badge badge-${state}` }, h("i", { "aria-hidden": "true" }), text);
+}
+
 /** A box with a title; what is `flush` reaches its edges. */
 export function card(title, { aside, note, flush = false } = {}, ...children) {
   const id = uniqueId();
@@ -39,11 +54,6 @@ export function card(title, { aside, note, flush = false } = {}, ...children) {
     h("div", { class: "card-head" }, h("h2", { id }, title), note && h("span", { class: "note" }, note), aside),
     h("div", { class: flush ? "card-flush" : "card-body" }, children),
   );
-}
-
-/** The state of a prediction. */
-export function badge(status) {
-  return h("span", { class: `badge badge-${status}` }, h("i", { "aria-hidden": "true" }), status);
 }
 
 /** A moment as how long ago it was. */

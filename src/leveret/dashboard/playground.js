@@ -5,7 +5,7 @@ import { h, put } from "./dom.js";
 import { Form } from "./form.js";
 import { counted, duration } from "./format.js";
 import { Output } from "./output.js";
-import { badge, button, card, empty, failure } from "./parts.js";
+import { button, card, empty, failure, mark } from "./parts.js";
 import { follow } from "./stream.js";
 import { predictionHref } from "./tables.js";
 import { isJoined } from "./schema.js";
@@ -95,7 +95,7 @@ export class Playground {
     put(
       this.status,
       about && h("span", { class: "hint" }, about),
-      badge(prediction.status),
+      mark(prediction.status),
       h("a", { href: predictionHref(prediction.id), class: "more" }, "Details"),
     );
   }

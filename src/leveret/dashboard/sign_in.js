@@ -9,16 +9,7 @@ import { code } from "./parts.js";
 export function signIn(error, done) {
   const wrong = key() !== "";
   setKey("");
-  const field = h("input", {
-    id: "key",
-    type: "password",
-    autocomplete: "off",
-    spellcheck: "false",
-    placeholder: "lv_…",
-    required: true,
-    "aria-describedby": "key-note",
-  });
-  if (wrong) field.setAttribute("aria-invalid", "true");
+  const field = keyField(wrong);
   const note = wrong
     ? h("p", { id: "key-note", class: "field-error", role: "alert" }, sentence(error.message))
     : h("p", { id: "key-note", class: "hint" }, "It stays in this tab and is forgotten with it.");
@@ -27,37 +18,31 @@ export function signIn(error, done) {
     setKey(field.value.trim());
     done();
   };
+  const go = h("button", { class: "button primary wide" }, "Continue");
+  const form = h("form", { onsubmit: submit }, h("label", { for: "key" }, "API key"), field, note, go);
+  const about = h("p", { class: "about" }, "This gateway asks for one.");
+  const box = h("div", { class: "sign-in-box" }, hare(), h("h1", {}, "Paste an API key"), about, form, help());
   queueMicrotask(() => field.focus());
-  return h(
-    "main",
-    { class: "sign-in" },
-    h(
-      "div",
-      { class: "sign-in-box" },
-      hare(),
-      h("h1", {}, "Paste an API key"),
-      h("p", { class: "about" }, "This gateway asks for one."),
-      h(
-        "form",
-        { onsubmit: submit },
-        h("label", { for: "key" }, "API key"),
-        field,
-        note,
-        h("button", { class: "button primary wide" }, "Continue"),
-      ),
-      h(
-        "details",
-        {},
-        h("summary", {}, "Where do I get one?"),
-        h(
-          "p",
-          {},
-          "Whoever runs Leveret makes it. With read it sees, with predict it runs, with admin it sees to everything.",
-        ),
-        code("leveret keys create --scope admin"),
-      ),
-    ),
-  );
+  return h("main", { class: "sign-in" }, box);
+}
+
+function keyField(wrong) {
+  return h("input", {
+    id: "key",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "lv_…",
+    required: true,
+    "aria-describedby": "key-note",
+    "aria-invalid": wrong ? "true" : null,
+  });
+}
+
+function help() {
+  const scopes = "With read it sees, with predict it runs, with admin it sees to everything.";
+  const text = h("p", {}, `Whoever runs Leveret makes it. ${scopes}`);
+  return h("details", {}, h("summary", {}, "Where do I get one?"), text, code("leveret keys create --scope admin"));
 }
 
 /** The first part of what the gateway says; the rest is advice for programs. */

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { counted, duration } from "./format.js";
-import { badge, code, empty, row, table, when } from "./parts.js";
+import { code, empty, mark, row, table, when } from "./parts.js";
 import { href } from "./router.js";
 
 const COLUMNS = [
@@ -50,7 +50,7 @@ export function noModels() {
 
 function cells(one) {
   return [
-    badge(one.status),
+    mark(one.status),
     h(
       "a",
       { href: predictionHref(one.id), class: "row-link" },

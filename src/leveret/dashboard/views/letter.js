@@ -4,7 +4,7 @@ import { get, post, remove } from "../api.js";
 import { confirm, doing, tell } from "../dialogs.js";
 import { h, put } from "../dom.js";
 import { moment } from "../format.js";
-import { button, card, copyButton, failure, heading, waiting } from "../parts.js";
+import { button, card, copyButton, failure, heading, mark, waiting } from "../parts.js";
 import { go, href } from "../router.js";
 import { modelHref, predictionHref } from "../tables.js";
 import { shown } from "../values.js";
@@ -26,6 +26,17 @@ export function letter({ names, signal, fail }) {
 }
 
 function page(found) {
+  const above = h("div", { class: "above" }, back(), mark(found.why ?? "failed"));
+  const why = h("strong", {}, WHY[found.why] ?? "It failed for good.");
+  return [
+    heading(h("span", { class: "mono id" }, found.id), { above, actions: actions(found) }),
+    facts(found),
+    card("Why", {}, h("div", { class: "outcome failed" }, why, h("pre", {}, found.error))),
+    found.body === null ? inputCard(found) : card("Message", { aside: copyButton(found.body) }, shown(found.body)),
+  ];
+}
+
+function actions(found) {
   const path = `admin/v1/dead/${found.id}`;
   const retry = async () => {
     const again = await post(`${path}/retry`);
@@ -33,43 +44,19 @@ function page(found) {
     go(`/predictions/${again.id}`);
   };
   const purge = async () => {
-    if (!(await confirm("Purge this dead letter?", "It is gone for good; its prediction stays as failed.", "Purge")))
-      return;
+    const text = "It is gone for good; its prediction stays as failed.";
+    if (!(await confirm("Purge this dead letter?", text, "Purge"))) return;
     await remove(path);
     tell("It is purged.");
     go("/dead");
   };
-  const actions = [
-    found.model && button("Retry", { symbol: "retry", onclick: doing(retry) }),
-    button("Purge", { kind: "quiet", symbol: "trash", onclick: doing(purge) }),
-  ].filter(Boolean);
-  const badge = h(
-    "span",
-    { class: `badge badge-${found.why}` },
-    h("i", { "aria-hidden": "true" }),
-    found.why ?? "failed",
-  );
-  return [
-    heading(h("span", { class: "mono id" }, found.id), { above: h("div", { class: "above" }, back(), badge), actions }),
-    facts(found),
-    card(
-      "Why",
-      {},
-      h(
-        "div",
-        { class: "outcome failed" },
-        h("strong", {}, WHY[found.why] ?? "It failed for good."),
-        h("pre", {}, found.error),
-      ),
-    ),
-    found.body === null
-      ? card(
-          "Input",
-          { aside: !found.data_removed && copyButton(JSON.stringify(found.input, null, 2)) },
-          found.data_removed ? h("p", { class: "hint" }, "Its data is no longer kept.") : shown(found.input),
-        )
-      : card("Message", { aside: copyButton(found.body) }, shown(found.body)),
-  ];
+  const again = found.model && button("Retry", { symbol: "retry", onclick: doing(retry) });
+  return [again, button("Purge", { kind: "quiet", symbol: "trash", onclick: doing(purge) })].filter(Boolean);
+}
+
+function inputCard(found) {
+  if (found.data_removed) return card("Input", {}, h("p", { class: "hint" }, "Its data is no longer kept."));
+  return card("Input", { aside: copyButton(JSON.stringify(found.input, null, 2)) }, shown(found.input));
 }
 
 const back = () => h("a", { href: href("/dead"), class: "back" }, "Dead letters");

@@ -4,7 +4,7 @@ import { call, get, post } from "../api.js";
 import { confirm, doing, tell } from "../dialogs.js";
 import { h, put, shower } from "../dom.js";
 import { counted } from "../format.js";
-import { button, empty, failure, heading, row, table, waiting, when } from "../parts.js";
+import { button, empty, failure, heading, mark, row, table, waiting, when } from "../parts.js";
 import { poll } from "../poll.js";
 import { go, href } from "../router.js";
 
@@ -28,15 +28,7 @@ export function letters({ query, signal, fail }) {
     newest = found.results;
     draw();
   };
-  const show = shower(list, (found) =>
-    found.length
-      ? table(
-          "Dead letters",
-          COLUMNS,
-          found.map((one) => letterRow(one, refresh)),
-        )
-      : none(model),
-  );
+  const show = shower(list, (found) => (found.length ? lettersOf(found, refresh) : none(model)));
   const refresh = poll(again, {
     seconds: 4,
     signal,
@@ -57,6 +49,11 @@ export function letters({ query, signal, fail }) {
   const head = heading("Dead letters", { about: "What has failed for good without an answer of its model." });
   head.append(h("div", { class: "actions" }, modelFilter(model, signal), tools));
   return [head, list, foot];
+}
+
+function lettersOf(found, refresh) {
+  const rows = found.map((one) => letterRow(one, refresh));
+  return table("Dead letters", COLUMNS, rows);
 }
 
 function page(model, cursor, signal) {
@@ -100,7 +97,7 @@ function letterRow(one, refresh) {
     refresh();
   };
   return row(COLUMNS, [
-    h("span", { class: `badge badge-${one.why ?? "failed"}` }, h("i", { "aria-hidden": "true" }), one.why ?? "failed"),
+    mark(one.why ?? "failed"),
     h(
       "a",
       { href: href(`/dead/${one.id}`), class: "row-link" },

@@ -30,17 +30,7 @@ function page(found, name, { signal, fail }) {
   const state = h("div", { class: "slot" });
   const latest = h("div", {}, waiting(3));
   const showLatest = shower(latest, (predictions) => latestOf(name, predictions));
-  const showState = shower(
-    state,
-    (model) =>
-      model.problem &&
-      h(
-        "div",
-        { class: "failure" },
-        icon("alert"),
-        h("div", {}, h("strong", {}, "A worker cannot run it now"), h("p", {}, model.problem)),
-      ),
-  );
+  const showProblem = shower(state, problemOf);
   const presence = h("span", {}, workersOf(found));
   const again = poll(
     async () =>
@@ -50,7 +40,7 @@ function page(found, name, { signal, fail }) {
   poll(
     async () => {
       const now = await get(modelPath(name), { signal });
-      showState({ problem: now.problem });
+      showProblem(now.problem);
       put(presence, workersOf(now));
     },
     { seconds: 5, signal, fail },
@@ -70,6 +60,12 @@ function page(found, name, { signal, fail }) {
       ["API", apiPanel(name, given)],
     ]),
   ];
+}
+
+function problemOf(problem) {
+  if (!problem) return null;
+  const text = h("div", {}, h("strong", {}, "A worker cannot run it now"), h("p", {}, problem));
+  return h("div", { class: "failure" }, icon("alert"), text);
 }
 
 function latestOf(name, predictions) {
@@ -92,58 +88,28 @@ function ratesPanel(name, { signal, fail }) {
 }
 
 function schemaPanel(found, given) {
-  const rows = inputs(given).map(({ name, schema, required }) =>
-    h(
-      "div",
-      { class: "schema-row" },
-      h(
-        "dt",
-        {},
-        h("code", {}, name),
-        h("span", { class: "kind" }, kind(schema, given.resolve)),
-        required && h("span", { class: "required" }, "required"),
-      ),
-      h(
-        "dd",
-        {},
-        schema.description,
-        h(
-          "span",
-          { class: "hint" },
-          [
-            bounds(schema),
-            schema.enum?.join(", "),
-            schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
-          ]
-            .filter(Boolean)
-            .join(" · "),
-        ),
-      ),
-    ),
-  );
-  const version = found.latest_version;
+  const rows = inputs(given).map((one) => schemaRow(one, given.resolve));
+  const output = schemaRow({ name: "", schema: given.output, required: false }, given.resolve);
+  const { id, created_at, openapi_schema } = found.latest_version;
+  const note = `version ${id.slice(0, 12)}, announced ${ago(created_at)}`;
   return [
     card("Input", {}, rows.length ? h("dl", { class: "schema" }, rows) : empty("It takes no input", "")),
-    card(
-      "Output",
-      {},
-      h(
-        "dl",
-        { class: "schema" },
-        h(
-          "div",
-          { class: "schema-row" },
-          h("dt", {}, h("span", { class: "kind" }, kind(given.output, given.resolve))),
-          h("dd", {}, given.output.description),
-        ),
-      ),
-    ),
-    card(
-      "As JSON Schema",
-      { note: `version ${version.id.slice(0, 12)}, announced ${ago(version.created_at)}` },
-      json(version.openapi_schema.components.schemas),
-    ),
+    card("Output", {}, h("dl", { class: "schema" }, output)),
+    card("As JSON Schema", { note }, json(openapi_schema.components.schemas)),
   ];
+}
+
+function schemaRow({ name, schema, required }, resolve) {
+  const initial = schema.default !== undefined && `default ${JSON.stringify(schema.default)}`;
+  const more = [bounds(schema), schema.enum?.join(", "), initial].filter(Boolean).join(" · ");
+  const called = h(
+    "dt",
+    {},
+    name && h("code", {}, name),
+    h("span", { class: "kind" }, kind(schema, resolve)),
+    required && h("span", { class: "required" }, "required"),
+  );
+  return h("div", { class: "schema-row" }, called, h("dd", {}, schema.description, h("span", { class: "hint" }, more)));
 }
 
 function apiPanel(name, given) {

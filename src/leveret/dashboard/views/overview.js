@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { h, put, shower } from "../dom.js";
 import { duration, number, quantile } from "../format.js";
 import { icon } from "../icons.js";
-import { card, empty, failure, gauge, heading, row, table, waiting } from "../parts.js";
+import { card, empty, failure, gauge, heading, more, row, table, waiting } from "../parts.js";
 import { poll } from "../poll.js";
 import { rateCharts } from "../rates.js";
 import { href } from "../router.js";
@@ -20,73 +20,79 @@ const COLUMNS = [
 ];
 const LATEST = 8;
 
-export function overview({ signal, fail }) {
-  const live = h("span", { class: "live" }, h("i", {}), "live");
-  const notice = h("div", { class: "slot" });
-  const tiles = h(
-    "div",
-    { class: "tiles" },
-    ["Finished", "Waiting", "Running", "Latency"].map((title) => tile(title, "–", " ")),
-  );
-  const charts = rateCharts();
-  const loads = h("div", {}, waiting());
-  const latest = h("div", {}, waiting());
-  const showLoads = shower(loads, loadTable);
-  const showLatest = shower(latest, latestTable);
-  const state = { overview: null, predictions: [] };
-
-  poll(
-    async () => {
-      const found = await get("admin/v1/overview", { signal });
-      state.overview = found;
-      live.classList.remove("off");
-      put(notice);
-      charts.update(found.history);
-      put(tiles, tilesOf(state));
-      showLoads(found.models);
-    },
-    { seconds: 2, signal, fail: (error) => refused(error) },
-  );
-  poll(
-    async () => {
-      state.predictions = (await get("v1/predictions", { signal })).results;
-      if (state.overview) put(tiles, tilesOf(state));
-      showLatest(state.predictions.slice(0, LATEST));
-    },
-    { seconds: 4, signal, fail: (error) => fail(error) || state.predictions.length || put(latest, failure(error)) },
-  );
-
-  function refused(error) {
-    if (fail(error)) return;
-    live.classList.add("off");
-    if (error.code === "scope_missing") {
-      tiles.hidden = charts.element.hidden = live.hidden = true;
-      get("v1/models", { signal }).then(({ results }) => showLoads({ names: results }), fail);
-    }
-    put(notice, failure(error));
-  }
-
-  const loadCard = card(
-    "Models",
-    { flush: true, aside: h("a", { href: href("/models"), class: "more" }, "All models") },
-    loads,
-  );
-  return [
-    heading("Overview", { actions: [live] }),
-    notice,
-    tiles,
-    charts.element,
-    loadCard,
-    card(
-      "Latest predictions",
-      { flush: true, aside: h("a", { href: href("/predictions"), class: "more" }, "All predictions") },
-      latest,
-    ),
-  ];
+export function overview(context) {
+  const page = new Overview(context);
+  page.start();
+  return page.elements;
 }
 
-function tilesOf({ overview, predictions }) {
-  const models = overview.models;
+class Overview {
+  constructor({ signal, fail }) {
+    this.signal = signal;
+    this.fail = fail;
+    this.loads = null;
+    this.predictions = [];
+    this.live = h("span", { class: "live" }, h("i", {}), "live");
+    this.notice = h("div", { class: "slot" });
+    const titles = ["Finished", "Waiting", "Running", "Latency"];
+    this.tiles = h(
+      "div",
+      { class: "tiles" },
+      titles.map((title) => tile(title, "–", " ")),
+    );
+    this.charts = rateCharts();
+    const [loads, latest] = [h("div", {}, waiting()), h("div", {}, waiting())];
+    this.latest = latest;
+    this.showLoads = shower(loads, loadTable);
+    this.showLatest = shower(latest, latestTable);
+    this.elements = [
+      heading("Overview", { actions: [this.live] }),
+      this.notice,
+      this.tiles,
+      this.charts.element,
+      card("Models", { flush: true, aside: more(href("/models"), "All models") }, loads),
+      card("Latest predictions", { flush: true, aside: more(href("/predictions"), "All predictions") }, latest),
+    ];
+  }
+
+  start() {
+    const { signal } = this;
+    poll(() => this.#askLoads(), { seconds: 2, signal, fail: (error) => this.#refused(error) });
+    poll(() => this.#askLatest(), { seconds: 4, signal, fail: (error) => this.#missed(error) });
+  }
+
+  async #askLoads() {
+    const found = await get("admin/v1/overview", { signal: this.signal });
+    this.loads = found.models;
+    this.live.classList.remove("off");
+    put(this.notice);
+    this.charts.update(found.history);
+    put(this.tiles, tilesOf(found.models, this.predictions));
+    this.showLoads(found.models);
+  }
+
+  async #askLatest() {
+    this.predictions = (await get("v1/predictions", { signal: this.signal })).results;
+    if (this.loads) put(this.tiles, tilesOf(this.loads, this.predictions));
+    this.showLatest(this.predictions.slice(0, LATEST));
+  }
+
+  #refused(error) {
+    if (this.fail(error)) return;
+    this.live.classList.add("off");
+    if (error.code === "scope_missing") {
+      this.tiles.hidden = this.charts.element.hidden = this.live.hidden = true;
+      get("v1/models", { signal: this.signal }).then(({ results }) => this.showLoads({ names: results }), this.fail);
+    }
+    put(this.notice, failure(error));
+  }
+
+  #missed(error) {
+    if (!this.fail(error) && !this.predictions.length) put(this.latest, failure(error));
+  }
+}
+
+function tilesOf(models, predictions) {
   const waits = sum(models.map((one) => sum(one.lanes)));
   const [running, slots] = [sum(models.map((one) => one.running)), sum(models.map((one) => one.slots))];
   const [came, ended] = [sum(models.map((one) => one.submitted)), sum(models.map((one) => one.ended))];

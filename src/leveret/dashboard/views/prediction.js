@@ -5,7 +5,7 @@ import { confirm, doing, tell } from "../dialogs.js";
 import { h, put } from "../dom.js";
 import { counted, duration, moment } from "../format.js";
 import { Output } from "../output.js";
-import { badge, button, card, copyButton, failure, heading, row, table, waiting } from "../parts.js";
+import { button, card, copyButton, failure, heading, row, table, waiting, mark } from "../parts.js";
 import { poll } from "../poll.js";
 import { go, href } from "../router.js";
 import { isJoined, schemas } from "../schema.js";
@@ -112,7 +112,7 @@ class Page {
     put(
       this.head,
       heading(title, {
-        above: h("div", { class: "above" }, back(), badge(this.found.status)),
+        above: h("div", { class: "above" }, back(), mark(this.found.status)),
         actions: actions(this.found, this.signal),
       }),
     );
