@@ -7,7 +7,7 @@ from itertools import repeat
 import pytest
 
 from leveret.gateway.connections.http import MOST_AHEAD
-from tests.hostile.victim import TOLERANCE, Answer, Victim, request
+from tests.hostile.victim import TOLERANCE, Answer, Victim, Wire, request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -144,6 +144,22 @@ def test_only_so_many_requests_are_read_ahead(victim: Victim) -> None:
 def test_a_handshake_that_is_none_is_answered_and_the_connection_closed(victim: Victim, head: str, status: int) -> None:
     with victim.wire() as wire:
         wire.send(head.encode())
+
+        assert status == wire.answer().status
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ([LIVE.encode(), *repeat(b"X: a\r\n" * 1000, 1000), b"\r\n"], 431),
+        ([POST.encode(), b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"], 400),
+        ([b"GET /health/live HTTP/1.1\r\n\r\n"], 400),
+        ([LIVE.encode(), b"Connection: close\r\n\r\n"], 200),
+    ],
+)
+def test_the_port_of_a_workers_health_has_the_same_bounds(victim: Victim, data: list[bytes], status: int) -> None:
+    with Wire(victim.health_port) as wire:
+        wire.send(*data)
 
         assert status == wire.answer().status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from typing import TypeAlias
 
 import pytest
 
+from leveret.config import GatewaySettings
+from leveret.gateway.connections.watch import Watch
 from tests.hostile.victim import PATIENCE, TOLERANCE, Victim, Wire, answered, eventually, request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -169,3 +172,9 @@ def test_beyond_the_limit_a_connection_is_refused_and_those_there_are_served(vic
     assert {(503, "too_many_connections")} == {(one.status, one.code) for one in refused}
     assert all("retry-after: " in one.head for one in refused)
     assert 200 == served.status
+
+
+def test_without_a_limit_connections_leave_room_for_the_other_files_of_the_process() -> None:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    assert files - files // 4 == Watch(GatewaySettings()).most

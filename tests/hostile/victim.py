@@ -121,8 +121,9 @@ def answered(data: bytes) -> Answer:
 class Victim:
     """The server."""
 
-    def __init__(self, program: Program, port: int, folder: Path) -> None:
+    def __init__(self, program: Program, port: int, folder: Path, *, health_port: int) -> None:
         self.port = port
+        self.health_port = health_port
         self.url = f"http://127.0.0.1:{port}"
         self.folder = folder
         self.client = httpx2.Client(
@@ -199,11 +200,12 @@ class Victim:
 def attacked(folder: Path) -> Iterator[Victim]:
     """A server with little patience, all of it in one process but the models."""
     (folder / "models.py").write_text(MODELS)
-    port = free_port()
+    port, health_port = free_port(), free_port()
     targets = [f"models.py:{name}" for name in TARGETS]
-    with Program("serve", *targets, "--port", str(port), folder=folder, environment=SETTINGS) as program:
+    ports = ["--port", str(port), "--worker-health-port", str(health_port)]
+    with Program("serve", *targets, *ports, folder=folder, environment=SETTINGS) as program:
         program.wait_ready()
-        victim = Victim(program, port, folder)
+        victim = Victim(program, port, folder, health_port=health_port)
         with victim.client:
             victim.warm()
             yield victim
