@@ -129,6 +129,8 @@ class Victim:
         self.client = httpx2.Client(
             base_url=self.url, timeout=PATIENCE, limits=httpx2.Limits(max_keepalive_connections=0)
         )
+        self.idle_files = 0
+        """How many it has open while nobody asks for anything."""
         self._program = program
         self._process = psutil.Process(program.process.pid)
 
@@ -194,6 +196,9 @@ class Victim:
             assert "succeeded" == self.client.get(f"/v1/predictions/{poured}").json()["status"]
         assert 200 == self.client.get("/openapi.json").status_code
         assert 422 == self.client.post("/v1/predictions", json={}).status_code
+        assert 200 == self.client.get("/health/ready").status_code
+        eventually(self.connections, lambda found: not found)
+        self.idle_files = self.files()
 
 
 @contextmanager
@@ -214,24 +219,12 @@ def attacked(folder: Path) -> Iterator[Victim]:
 @contextmanager
 def unharmed(victim: Victim) -> Iterator[None]:
     """What is done to the server in the block leaves nothing in it: no open file, no memory, no surprise in its log."""
-    eventually(victim.files, stable(victim.files))
-    files, memory, tracebacks = victim.files(), victim.memory(), victim.tracebacks()
+    memory, tracebacks = victim.memory(), victim.tracebacks()
     yield
-    eventually(victim.files, lambda found: found <= files)
+    assert 200 == victim.client.get("/health/ready").status_code
+    eventually(victim.files, lambda found: found <= victim.idle_files)
     eventually(victim.memory, lambda found: found <= memory + TOLERANCE)
     assert tracebacks == victim.tracebacks()
-    assert 200 == victim.client.get("/health/ready").status_code
-
-
-def stable(look: Callable[[], int]) -> Callable[[int], bool]:
-    """Whether what is found is what was found before: connections of the last test may still be closing."""
-    before = [-1]
-
-    def same(found: int) -> bool:
-        known, before[0] = before[0], found
-        return known == found
-
-    return same
 
 
 def eventually(look: Callable[[], int], wanted: Callable[[int], bool]) -> int:
