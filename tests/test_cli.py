@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from importlib import metadata
 from pathlib import Path
 
 import httpx2
@@ -135,6 +136,12 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     assert 2 == code, said
     assert "gateway.port" in said
     assert "--port" in said
+
+
+def test_it_tells_its_version(tmp_path: Path) -> None:
+    code, said = outcome("--version", folder=tmp_path)
+
+    assert (0, f"leveret {metadata.version('leveret')}") == (code, said.strip())
 
 
 def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
