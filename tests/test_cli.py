@@ -68,7 +68,12 @@ def test_a_target_that_does_not_load_ends_the_server_with_its_error_alone(
 ) -> None:
     target = written(tmp_path, "broken.py", text)
 
-    code, said = outcome("serve", target, "--port", str(free_port()), folder=tmp_path)
+    spool = {
+        "LEVERET_WORKER_SPOOL_DIR": str(tmp_path)
+    }  # what killed workers have left elsewhere is none of its business
+    line = ("serve", target, "--port", str(free_port()))
+
+    code, said = outcome(*line, folder=tmp_path, environment=QUICK | spool)
 
     assert 2 == code, said
     assert reason in said

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from leveret import tls
 from leveret.backends.gateway.connection import Connector
 from leveret.backends.gateway.store import open_store
 from leveret.errors import StoreUnavailable
@@ -38,26 +39,23 @@ async def port(gateway: Gateway, certificate: Path) -> AsyncIterator[int]:
         yield port
 
 
-async def test_a_certificate_that_is_believed_opens_the_way(
-    gateway: Gateway, port: int, certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    key = await made(gateway, "worker:local/echo")
+async def test_a_certificate_that_is_believed_opens_the_way(gateway: Gateway, port: int, certificate: Path) -> None:
+    key, files = await made(gateway, "worker:local/echo"), tls.Files(names=tls.STORE, ca=str(certificate))
 
-    async with open_store(Connector(f"https://localhost:{port}", key=key)) as store:
+    async with open_store(Connector(f"https://localhost:{port}", key=key, files=files)) as store:
         assert [] == await store.cards()
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize(("host", "why"), [("localhost", "set store_ca"), ("127.0.0.1", "is for another host")])
 async def test_a_certificate_of_a_stranger_or_of_another_host_is_refused(
-    gateway: Gateway, port: int, certificate: Path, monkeypatch: pytest.MonkeyPatch, host: str
+    gateway: Gateway, port: int, certificate: Path, host: str, why: str
 ) -> None:
-    if host != "localhost":
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    ca = "" if host == "localhost" else str(certificate)
+    connector = Connector(f"https://{host}:{port}", key="lv_secret", files=tls.Files(names=tls.STORE, ca=ca))
     before = gateway.requests
 
-    async with open_store(Connector(f"https://{host}:{port}", key="lv_secret"), patience=0.05) as store:
-        with pytest.raises(StoreUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+    async with open_store(connector, patience=0.05) as store:
+        with pytest.raises(StoreUnavailable, match=why):
             await store.cards()
 
     assert before == gateway.requests
