@@ -143,7 +143,7 @@ class Visit:
         self._left = len(work)
         lines = "".join([f"{name}: {value}\r\n" for name, value in phase.dialect.headers.items()])
         self._post = (
-            f"POST {phase.dialect.submit} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{lines}".encode()
+            f"POST {phase.dialect.submit} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{lines}".encode()
         )
         self._get = f"GET {phase.dialect.status}".encode()
         self._lines = lines.encode()
@@ -158,7 +158,7 @@ class Visit:
 
     def question(self, prediction_id: bytes) -> bytes:
         self.requests += 1
-        return b"%b%b HTTP/1.1\r\nhost: bench\r\n%b\r\n" % (self._get, prediction_id, self._lines)
+        return b"%b%b HTTP/1.1\r\nhost: localhost\r\n%b\r\n" % (self._get, prediction_id, self._lines)
 
     def submitted(self, n: int, prediction_id: bytes, began: float) -> None:
         self.ids[n] = prediction_id

@@ -67,10 +67,7 @@ def test_a_target_that_does_not_load_ends_the_server_with_its_error_alone(
     tmp_path: Path, text: str, reason: str
 ) -> None:
     target = written(tmp_path, "broken.py", text)
-
-    spool = {
-        "LEVERET_WORKER_SPOOL_DIR": str(tmp_path)
-    }  # what killed workers have left elsewhere is none of its business
+    spool = {"LEVERET_WORKER_SPOOL_DIR": str(tmp_path)}  # what killed workers have left elsewhere is no error of it
     line = ("serve", target, "--port", str(free_port()))
 
     code, said = outcome(*line, folder=tmp_path, environment=QUICK | spool)

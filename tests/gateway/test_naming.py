@@ -35,7 +35,7 @@ async def test_otherwise_or_if_it_may_do_harm_it_is_a_new_one(gateway: Gateway, 
         (await gateway.client.get("/v1/none", headers={"X-Request-Id": given})).headers["x-request-id"] for _ in "ab"
     ]
 
-    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in ids)
+    assert all(re.fullmatch("[0-9a-f]{12}-[0-9a-f]+", one) for one in ids)
     assert 2 == len(set(ids))
 
 

@@ -48,6 +48,14 @@ def decode(body: bytes) -> Prediction:
     return checked(prediction)
 
 
+def recorded(body: bytes) -> Prediction:
+    """The prediction in a message of `encode`, which a store has kept: it is not checked once more."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise Undecodable(what="record", reason=str(error)) from error
+
+
 def checked(prediction: Prediction) -> Prediction:
     """The prediction as it was submitted. Raises Undecodable if it is none that could be recorded."""
     if not PREDICTION_ID.fullmatch(prediction.id):

@@ -8,7 +8,6 @@ from hmac import compare_digest
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -20,6 +19,7 @@ from leveret.errors import LeveretError, ScopeMissing, Unauthenticated, Unavaila
 from leveret.gateway import problems
 from leveret.gateway.identity import EVERYBODY, IN_SCOPE, NOBODY, Identity
 from leveret.gateway.origins import Origins
+from leveret.gateway.request import QuickHeaders
 
 PERIOD: Final = 5.0
 """For so many seconds a gateway believes what it knows of a key: so long a revoked one may still be taken."""
@@ -163,7 +163,7 @@ class Auth:
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["type"] == "http" else "POST"  # whoever has a socket may submit: see `whose`
-        headers = Headers(scope=scope)
+        headers = QuickHeaders(scope=scope)
         try:
             authorization = headers.get("authorization", "")
             if scope["path"].startswith(WORKERS):

@@ -6,13 +6,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from leveret.core.meters import Meter
 from leveret.core.tracing import Tracer
 from leveret.errors import LeveretError
+from leveret.gateway.request import Request
 from leveret.gateway.tracing import begun
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from typing import Final
@@ -11,19 +12,32 @@ from starlette.types import Message, Scope, Send
 
 _HEADER: Final = b"x-request-id"
 _TAKEN: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
-_SIZE: Final = 8
+_SIZE: Final = 6
 
 
-def named(scope: Scope, send: Send) -> Send:
-    """Names the request, as its client or a proxy has if that is harmless; the answer has the header X-Request-Id."""
-    given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-    # What could be a key is not taken: ids are logged.
-    name = given if _TAKEN.fullmatch(given) and not given.startswith(b"lv_") else secrets.token_hex(_SIZE).encode()
-    structlog.contextvars.bind_contextvars(request_id=name.decode())
+class Names:
+    """Names requests: by what this process has drawn for itself, and a number. Ids are no secrets."""
 
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (_HEADER, name)]
-        await send(message)
+    def __init__(self) -> None:
+        self._process = secrets.token_hex(_SIZE)
+        self._numbers = itertools.count(1)
 
-    return sent
+    def named(self, scope: Scope, send: Send) -> Send:
+        """The id is what the client or a proxy says, if that is harmless; the answer has it as X-Request-Id."""
+        name = _given(scope) or b"%b-%x" % (self._process.encode(), next(self._numbers))
+        structlog.contextvars.bind_contextvars(request_id=name.decode())
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_HEADER, name)]
+            await send(message)
+
+        return sent
+
+
+def _given(scope: Scope) -> bytes:
+    for header, value in scope["headers"]:
+        if header == _HEADER:
+            # What could be a key is not taken: ids are logged.
+            return value if _TAKEN.fullmatch(value) and not value.startswith(b"lv_") else b""
+    return b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ def _netloc(origin: str) -> str:
         return "-"
 
 
+@lru_cache(maxsize=1024)  # clients have few names for it
 def _is_ours(host: str) -> bool:
     """Whether nobody but this machine says where the name leads: an address says it itself."""
     name = _PORT.sub("", host).strip("[]")

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leveret.core.meters import Meter
 from leveret.errors import BadRequest, LeveretError, MethodNotAllowed, PathNotFound, Unauthenticated, Unavailable
-from leveret.gateway.naming import named
+from leveret.gateway.naming import Names
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -49,12 +49,13 @@ class Problems:
         self._app = app
         self.routes = routes
         self._meter = meter
+        self._names = Names()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. What nobody expected is raised again once it is answered, for the server to log."""
         scope["app"] = self  # without it the router answers by itself what it does not find
         if scope["type"] == "http":
-            send = named(scope, send)
+            send = self._names.named(scope, send)
         try:
             await self._app(scope, receive, send)
         except Exception as error:

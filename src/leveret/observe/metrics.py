@@ -7,6 +7,7 @@ read off the store is the same at each of them, and taken from any one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
@@ -52,23 +53,26 @@ class Metrics:
     def __init__(self) -> None:
         self._sources: list[Callable[[], Iterable[Reading]]] = []
         self._registry = registry = CollectorRegistry()
-        self._requests = Histogram(
+        requests = Histogram(
             "leveret_http_request_seconds",
             "HTTP requests until their answer begins",
             ("route", "status"),
             buckets=QUICK,
             registry=registry,
         )
+        # The child of a pair of labels is looked up again and again: a cache of its own takes a fifth of the time.
+        self._request = cache(lambda route, status: requests.labels(route, str(status)))
         self._refusals = Counter(
             "leveret_problems", "HTTP requests that were answered with a problem", ("code",), registry=registry
         )
-        self._phases = Histogram(
+        phases = Histogram(
             "leveret_phase_seconds",
             "phases of predictions: queued, setup (of a process), run, delivery",
             ("model", "phase"),
             buckets=SECONDS,
             registry=registry,
         )
+        self._phase = cache(phases.labels)
         self._batches = Histogram(
             "leveret_batch_size", "predictions in one call of the model", ("model",), buckets=SIZES, registry=registry
         )
@@ -85,7 +89,7 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """See Meter."""
-        self._requests.labels(route, str(status)).observe(seconds)
+        self._request(route, status).observe(seconds)
 
     def refused(self, code: str) -> None:
         """See Meter."""
@@ -93,7 +97,7 @@ class Metrics:
 
     def phase(self, model: str, phase: Phase, seconds: float) -> None:
         """See Meter."""
-        self._phases.labels(model, phase.value).observe(max(0.0, seconds))
+        self._phase(model, phase.value).observe(max(0.0, seconds))
 
     def batch(self, model: str, size: int) -> None:
         """See Meter."""

@@ -54,7 +54,7 @@ class Snapshot(Struct, frozen=True):
 
 def decode(fields: Mapping[bytes, bytes]) -> Snapshot:
     """The record in these fields of a hash, which must exist."""
-    submitted = wire.decode(fields[b"spec"])
+    submitted = wire.recorded(fields[b"spec"])
     changed: dict[str, Field] = {}
     for key, value in fields.items():
         known = _DECODERS.get(key)
