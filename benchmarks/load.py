@@ -142,9 +142,8 @@ class Visit:
         self._work = work
         self._left = len(work)
         lines = "".join([f"{name}: {value}\r\n" for name, value in phase.dialect.headers.items()])
-        self._post = (
-            f"POST {phase.dialect.submit} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{lines}".encode()
-        )
+        head = "host: localhost\r\ncontent-type: application/json\r\n"
+        self._post = f"POST {phase.dialect.submit} HTTP/1.1\r\n{head}{lines}".encode()
         self._get = f"GET {phase.dialect.status}".encode()
         self._lines = lines.encode()
 
