@@ -19,12 +19,12 @@ class Names:
     """Names requests: by what this process has drawn for itself, and a number. Ids are no secrets."""
 
     def __init__(self) -> None:
-        self._process = secrets.token_hex(_SIZE)
+        self._process = secrets.token_hex(_SIZE).encode()
         self._numbers = itertools.count(1)
 
     def named(self, scope: Scope, send: Send) -> Send:
         """The id is what the client or a proxy says, if that is harmless; the answer has it as X-Request-Id."""
-        name = _given(scope) or b"%b-%x" % (self._process.encode(), next(self._numbers))
+        name = _given(scope) or b"%b-%x" % (self._process, next(self._numbers))
         structlog.contextvars.bind_contextvars(request_id=name.decode())
 
         async def sent(message: Message) -> None:
