@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +31,7 @@ ANSWER_TIMEOUT: Final = 10.0
 """Seconds without an answer after which a connection counts as lost."""
 
 _CONNECT_TIMEOUT: Final = 5.0
+_FAREWELL: Final = 0.5
 _TLS: Final = "rediss://"
 _PORT: Final = 6379
 _FIRST_PAUSE: Final = 0.05
@@ -58,7 +60,10 @@ class Connector:
             await _opened(raw)
             yield Connection(raw)
         finally:
-            await raw.disconnect(nowait=True)
+            # Waited for, as long as the other side takes part: a loop that ends before would leave the socket open.
+            with suppress(*LOST, TimeoutError):
+                async with asyncio.timeout(_FAREWELL):
+                    await raw.disconnect()
 
 
 class Encrypted(SSLConnection):
