@@ -13,7 +13,7 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 PORT ?= 8000
-JOBS ?= 4
+JOBS ?= 3
 SECONDS ?= 300
 SEED ?= 1
 IMAGE := examples/images/invoice.png
