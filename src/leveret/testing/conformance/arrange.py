@@ -21,7 +21,7 @@ T = TypeVar("T")
 LONG: Final = 60.0
 """A lease or hold that does not end within a test, in seconds."""
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 """How long a test waits for what must happen, in seconds."""
 
 

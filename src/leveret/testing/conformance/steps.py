@@ -12,7 +12,7 @@ from leveret.core.ports import Broker, Deliveries, Delivery
 from leveret.core.prediction import Prediction, new_id
 
 MODEL: Final = "local/echo"
-PATIENCE: Final = 20.0
+PATIENCE: Final = 30.0
 """Seconds after which what should have happened counts as missing; long enough for a machine under load."""
 
 
