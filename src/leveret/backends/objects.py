@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
+from leveret.backends.measured import Measured
 from leveret.core.prediction import BLOB_KEY, Blob
 from leveret.errors import BlobDamaged, BlobNotFound, InvalidRequest, InvalidSetting, StoreUnavailable
 
@@ -65,7 +66,7 @@ class ObjectBlobs:
         """See core.ports.Blobs. Raises InvalidRequest for a key that is not one, and StoreUnavailable."""
         if not BLOB_KEY.fullmatch(key):
             raise InvalidRequest(reason=f"{key!r} is no key of a blob: use letters, digits, '-', '_', '.' and '/'")
-        incoming = _Incoming(stream)
+        incoming = Measured(stream)
         try:
             await obstore.put_async(
                 self._store,
@@ -126,27 +127,6 @@ class ObjectBlobs:
         with _ours(blob.key):
             meta = await obstore.head_async(self._store, blob.key)
         _check_size(blob, meta["size"])
-
-
-class _Incoming:
-    """A stream that is measured while it is sent."""
-
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self.size = 0
-        self.digest = hashlib.sha256()
-        self.error: Exception | None = None
-        """What has broken the stream; the error by which obstore tells of it may be another one."""
-        self._stream = stream
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in self._stream:
-                self.size += len(chunk)
-                self.digest.update(chunk)
-                yield chunk
-        except Exception as error:
-            self.error = error
-            raise
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import msgspec
 
 from leveret.backends.gateway.connection import LOST, Connector, pause
 from leveret.backends.gateway.refusals import about_blob
+from leveret.backends.measured import Measured
 from leveret.core import worker_api
 from leveret.core.prediction import BLOB_KEY, Blob
 from leveret.errors import BlobDamaged, BlobNotFound, GatewayRefused, InvalidRequest, StoreUnavailable
@@ -37,7 +38,7 @@ class RemoteBlobs:
         """See core.ports.Blobs. Raises InvalidRequest for a key that is not one, and StoreUnavailable."""
         if not BLOB_KEY.fullmatch(key):
             raise InvalidRequest(reason=f"{key!r} is no key of a blob: use letters, digits, '-', '_', '.' and '/'")
-        sent = _Sent(stream)
+        sent = Measured(stream)
         path = f"{self._path}?{urlencode({'key': key, 'type': content_type})}"
         try:
             async with self._free, self._connector.borrow() as connection:
@@ -109,27 +110,6 @@ class RemoteBlobs:
             if status != HTTPStatus.OK:
                 raise _refusal(status, b"".join([chunk async for chunk in chunks]), blob)
             yield chunks
-
-
-class _Sent:
-    """What is read of a stream while it is sent, and the error with which the stream itself has ended."""
-
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self.size = 0
-        self.digest = hashlib.sha256()
-        self.error: Exception | None = None
-        self._stream = stream
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The stream."""
-        try:
-            async for chunk in self._stream:
-                self.size += len(chunk)
-                self.digest.update(chunk)
-                yield chunk
-        except Exception as error:
-            self.error = error
-            raise
 
 
 def _query(blob: Blob) -> str:

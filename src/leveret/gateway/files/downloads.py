@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from leveret.core.ports import Blobs, Files
 from leveret.core.prediction import Blob
@@ -21,6 +19,7 @@ from leveret.errors import BlobNotFound, LinkRefused, UploadNotFound
 from leveret.gateway.files import ranges
 from leveret.gateway.files.links import Links, Pass, unpack
 from leveret.gateway.files.ranges import Span, Unsatisfiable
+from leveret.gateway.sending import Chunked
 
 UNKNOWN: Final = "application/octet-stream"
 
@@ -88,28 +87,7 @@ class Downloads:
             first = await anext(chunks, b"")  # so that what is gone is answered with 404
         except BlobNotFound as error:
             raise UploadNotFound(upload_id=given.file_id) from error
-        return _Download(first, chunks, status, headers)
-
-
-class _Download(Response):
-    """Sends chunk by chunk, no faster than the client reads. What proves to be damaged is cut off before its end."""
-
-    def __init__(
-        self, first: bytes, rest: AsyncGenerator[bytes, None], status: int, headers: Mapping[str, str]
-    ) -> None:
-        self.status_code = status
-        self.background = None
-        self.init_headers(headers)
-        self._first = first
-        self._rest = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._rest) as rest:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": self._first, "more_body": True})
-            async for chunk in rest:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+        return Chunked(first, chunks, status=status, headers=headers)
 
 
 def content_type(given: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from leveret.core import uploads
 from leveret.core.ports import Blobs, Files
@@ -18,6 +16,7 @@ from leveret.core.prediction import BLOB_KEY, Blob, Prediction, Status
 from leveret.errors import BlobNotFound, InvalidRequest, NotFound, RunOver
 from leveret.gateway.files.downloads import UNKNOWN
 from leveret.gateway.identity import identity
+from leveret.gateway.sending import Chunked
 from leveret.gateway.worker_api.calls import WorkerStore
 
 _FOLDER: Final = re.compile(r"(inputs|outputs)/(?P<id>[A-Za-z0-9_-]{1,64})/.+")
@@ -64,7 +63,8 @@ class LargeValues:
         if request.method == "HEAD":
             return Response(headers={"Content-Length": str(end - begin)})
         first = await anext(chunks, b"")  # so that what is gone, or damaged, is answered with a problem
-        return _Content(first, chunks, length=end - begin)
+        headers = {"Content-Length": str(end - begin), "Content-Type": UNKNOWN}
+        return Chunked(first, chunks, headers=headers)
 
     async def delete(self, request: Request) -> Response:
         """Remove what a run has put that has come to nothing."""
@@ -106,25 +106,6 @@ class LargeValues:
         except NotFound:
             return None
         return prediction if prediction.model in models else None
-
-
-class _Content(Response):
-    """Sends chunk by chunk. What proves to be damaged is cut off before its end."""
-
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], *, length: int) -> None:
-        self.status_code = 200
-        self.background = None
-        self.init_headers({"Content-Length": str(length), "Content-Type": UNKNOWN})
-        self._first = first
-        self._rest = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._rest) as rest:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": self._first, "more_body": True})
-            async for chunk in rest:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
 
 
 def _key(request: Request) -> str:
